@@ -1,0 +1,1 @@
+"""What every function shares: settings, HTTP, identity, ids, time and logging."""

@@ -1,0 +1,147 @@
+"""Who is calling: verify an access token, or read what the gateway's authorizer already verified.
+
+The authorizer imports this module alone, so it needs neither boto3 nor pydantic, and PyJWT is
+imported when the first token arrives.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Self
+
+from core.errors import Unauthorized
+
+if TYPE_CHECKING:
+    from jwt import PyJWK
+
+ALGORITHM = "RS256"
+TOKEN_TYPE = "at+jwt"  # noqa: S105  (a media type: RFC 9068 §2.1)
+LEEWAY_SECONDS = 10
+# Ours are about 900 characters long; nothing much longer is worth parsing.
+MAX_TOKEN_CHARACTERS = 4096
+
+_BEARER = re.compile(r"bearer ([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
+_BAD_TOKEN = "The access token is not valid. Log in, or refresh it, and send the new one."  # noqa: S105
+_NO_TOKEN = "Send an access token: 'Authorization: Bearer <accessToken>'."  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The holder of an access token. ``exp`` is in seconds since the epoch."""
+
+    sub: str
+    email: str
+    role: str
+    sid: str
+    exp: int
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether this is an administrator."""
+        return self.role == "admin"
+
+    def context(self) -> dict[str, str | int]:
+        """The identity as an API Gateway authorizer's context (flat strings and numbers)."""
+        return asdict(self)
+
+    @classmethod
+    def from_claims(cls, claims: Mapping[str, Any]) -> Self:
+        """The identity in a token's claims or an authorizer's context. Raises KeyError, ValueError or TypeError."""
+        texts = {name: claims[name] for name in ("sub", "email", "role", "sid")}
+        if not all(isinstance(value, str) and value for value in texts.values()):
+            raise ValueError("a claim is not a text")
+        return cls(**texts, exp=int(claims["exp"]))
+
+
+class TokenVerifier:
+    """Verifies access tokens against a JSON Web Key Set (RFC 7517) of public keys."""
+
+    def __init__(self, jwks: Mapping[str, Any], *, issuer: str, audience: str) -> None:
+        self._jwks: dict[str, Mapping[str, Any]] = {key["kid"]: key for key in jwks["keys"]}
+        self._keys: dict[str, PyJWK] = {}
+        self._issuer = issuer
+        self._audience = audience
+
+    def verify(self, token: str) -> Identity:
+        """The identity in a token that is ours, of the right kind and unexpired. Raises ``Unauthorized``."""
+        import jwt
+
+        if len(token) > MAX_TOKEN_CHARACTERS:
+            raise Unauthorized(_BAD_TOKEN, token_sent=True)
+        try:
+            header = jwt.get_unverified_header(token)
+            if header.get("alg") != ALGORITHM or header.get("typ") != TOKEN_TYPE:
+                raise jwt.InvalidTokenError("not an access token of ours")
+            claims = jwt.decode(
+                token,
+                self._key(header.get("kid")),
+                algorithms=[ALGORITHM],
+                issuer=self._issuer,
+                audience=self._audience,
+                leeway=LEEWAY_SECONDS,
+                options={"require": ["exp", "iat", "iss", "aud", "sub", "jti"]},
+            )
+            return Identity.from_claims(claims)
+        except (jwt.PyJWTError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+            raise Unauthorized(_BAD_TOKEN, token_sent=True) from error
+
+    def _key(self, kid: object) -> "PyJWK":
+        from jwt import PyJWK
+
+        if not isinstance(kid, str):
+            raise TypeError("kid is not a text")
+        if kid not in self._keys:
+            self._keys[kid] = PyJWK(dict(self._jwks[kid]), algorithm=ALGORITHM)
+        return self._keys[kid]
+
+
+@lru_cache(maxsize=1)
+def verifier() -> TokenVerifier:
+    """The verifier of this deployment: public keys, issuer and audience from the environment."""
+    return TokenVerifier(
+        json.loads(os.environ["JWKS"]), issuer=os.environ["TOKEN_ISSUER"], audience=os.environ["TOKEN_AUDIENCE"]
+    )
+
+
+def bearer_token(authorization: str) -> str:
+    """The token of an ``Authorization`` header. Raises ``Unauthorized`` for any other scheme or shape."""
+    match = _BEARER.fullmatch(authorization)
+    if match is None:
+        raise Unauthorized(_BAD_TOKEN, token_sent=True)
+    return match[1]
+
+
+def optional(event: Mapping[str, Any]) -> Identity | None:
+    """Who sent an API Gateway event, or None for an anonymous caller; a bad token is never anonymous.
+
+    Trusts the authorizer's context where there is one, except that a token may have expired since the
+    gateway cached it; verifies the bearer token itself otherwise. Raises ``Unauthorized``.
+    """
+    context = event.get("requestContext", {}).get("authorizer") or {}
+    if "sub" in context:
+        identity = Identity.from_claims(context)
+        if identity.exp + LEEWAY_SECONDS <= time.time():
+            raise Unauthorized(_BAD_TOKEN, token_sent=True)
+        return identity
+    authorization = _header(event, "authorization")
+    if authorization is None:
+        return None
+    return verifier().verify(bearer_token(authorization))
+
+
+def required(event: Mapping[str, Any]) -> Identity:
+    """Who sent an API Gateway event. Raises ``Unauthorized`` for anonymous callers and bad tokens."""
+    identity = optional(event)
+    if identity is None:
+        raise Unauthorized(_NO_TOKEN)
+    return identity
+
+
+def _header(event: Mapping[str, Any], name: str) -> str | None:
+    """A header's value whatever its case: gateways differ."""
+    headers: Mapping[str, str] = event.get("headers") or {}
+    return next((value for key, value in headers.items() if key.lower() == name), None)
