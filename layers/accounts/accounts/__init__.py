@@ -1,0 +1,1 @@
+"""Users, sessions, passwords and tokens, and the PostgreSQL that keeps them. Knows nothing of generation."""

@@ -1,0 +1,62 @@
+"""Secrets from AWS Secrets Manager, read at their first use and kept by the execution environment."""
+
+from typing import Protocol
+
+from core.errors import ServiceUnavailable
+from core.settings import SettingsError
+
+# With these a request that needs a secret knows after about 3 seconds that it cannot have it.
+_CONNECT_SECONDS = 1.0
+_READ_SECONDS = 1.0
+_ATTEMPTS = 2
+_RETRY_AFTER_SECONDS = 5
+
+
+class SecretText(Protocol):
+    """Where the text of a secret comes from."""
+
+    def text(self) -> str:
+        """The text, as it was when it was first read. Raises ``ServiceUnavailable``."""
+        ...
+
+    def reread(self) -> str:
+        """The text as it is now, which ``text`` gives from then on. Raises ``ServiceUnavailable``."""
+        ...
+
+
+class Secret:
+    """One secret of Secrets Manager, by ARN. Its text never appears in an error."""
+
+    def __init__(self, arn: str) -> None:
+        self._arn = arn
+        self._text: str | None = None
+
+    def text(self) -> str:
+        """The text, as it was when it was first read. Raises ``ServiceUnavailable`` when it cannot be read."""
+        return self.reread() if self._text is None else self._text
+
+    def reread(self) -> str:
+        """The text as it is now: what a rotation asks for. Raises ``ServiceUnavailable`` when it cannot be read."""
+        # boto3 takes longer to import than everything else here together: only who reads a secret pays.
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        timeouts = Config(
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
+        )
+        try:
+            client = boto3.client("secretsmanager", config=timeouts)
+            answer = client.get_secret_value(SecretId=self._arn)
+        except (BotoCoreError, ClientError) as error:
+            raise ServiceUnavailable(
+                "The accounts service cannot read its configuration; try again in a moment.",
+                retry_after=_RETRY_AFTER_SECONDS,
+            ) from error
+        text: str | None = answer.get("SecretString")
+        if text is None:
+            raise SettingsError(f"secret {self._arn} holds no text")
+        self._text = text
+        return text

@@ -1,0 +1,95 @@
+"""Passwords: what may be chosen, and the work that checking one takes."""
+
+from typing import Any
+
+import bcrypt
+import pytest
+
+from accounts import passwords
+
+ROUNDS = 6
+
+
+@pytest.fixture
+def work(monkeypatch) -> list[int]:
+    """The work of each bcrypt computation, as 2 to the power of its cost."""
+    done: list[int] = []
+
+    def recorded(compute: Any) -> Any:
+        def record(password: bytes, salt_or_hash: bytes) -> Any:
+            done.append(2 ** int(salt_or_hash[4:6]))
+            return compute(password, salt_or_hash)
+
+        return record
+
+    monkeypatch.setattr(bcrypt, "hashpw", recorded(bcrypt.hashpw))
+    monkeypatch.setattr(bcrypt, "checkpw", recorded(bcrypt.checkpw))
+    return done
+
+
+@pytest.mark.parametrize(
+    "password", ["password123", "8 bytes!", "é" * 36, "x" * 72, "🔑" * 8, "مرحبا بكم", "  spaces  "]
+)
+def test_a_password_of_8_characters_to_72_bytes_may_be_chosen(password):
+    assert passwords.validate(password) == password
+
+
+@pytest.mark.parametrize(
+    ("password", "advice"),
+    [
+        ("", "at least 8"),
+        ("short77", "at least 8"),
+        ("x" * 73, "at most 72 bytes"),
+        ("é" * 37, "at most 72 bytes in UTF-8, this one has 74"),
+        ("eight\0chars", "NUL"),
+        ("\ud800password", "surrogate"),
+    ],
+)
+def test_any_other_is_refused_with_advice(password, advice):
+    with pytest.raises(ValueError, match=advice):
+        passwords.validate(password)
+
+
+def test_a_short_password_may_be_presented_but_an_empty_one_not():
+    assert passwords.validate_presented("x") == "x"
+    with pytest.raises(ValueError, match="Enter the password"):
+        passwords.validate_presented("")
+
+
+@pytest.mark.parametrize("password", ["password123", "é" * 36, "x" * 72])
+def test_a_password_matches_its_own_hash_only(password):
+    stored = passwords.hash_password(password, 4)
+    assert passwords.verify(password, stored, 4)
+    assert not passwords.verify(password[:-1] + "!", stored, 4)
+
+
+def test_two_hashes_of_one_password_differ():
+    assert passwords.hash_password("password123", 4) != passwords.hash_password("password123", 4)
+
+
+def test_nobody_has_no_password(work):
+    assert not passwords.verify("password123", None, ROUNDS)
+
+
+@pytest.mark.parametrize("cost", [4, 5, 6])
+def test_a_wrong_password_costs_the_same_as_an_unknown_user_whatever_the_hash_cost(work, cost):
+    stored = passwords.hash_password("password123", cost)
+    work.clear()
+    assert not passwords.verify("another-password", stored, ROUNDS)
+    assert sum(work) == 2**ROUNDS
+    work.clear()
+    passwords.verify("another-password", None, ROUNDS)
+    assert sum(work) == 2**ROUNDS
+
+
+def test_a_hash_that_costs_more_than_asked_is_checked_as_it_is(work):
+    stored = passwords.hash_password("password123", ROUNDS)
+    work.clear()
+    assert not passwords.verify("another-password", stored, 4)
+    assert work == [2**ROUNDS]
+
+
+def test_a_cheap_hash_needs_a_new_one():
+    stored = passwords.hash_password("password123", 4)
+    assert passwords.needs_rehash(stored, 5)
+    assert not passwords.needs_rehash(stored, 4)

@@ -1,0 +1,144 @@
+"""What the accounts plane accepts as a body, and what it says about the rest."""
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from accounts.requests import Login, LogoutRequest, RefreshRequest, Registration
+
+GOOD = {"email": "ada@example.com", "password": "password123"}
+TOKEN = "A" * 64
+
+
+def messages(model: type[BaseModel], body: Any) -> dict[str, str]:
+    """The message about each field that is wrong."""
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate(body)
+    return {".".join(map(str, error["loc"])): error["msg"] for error in refused.value.errors()}
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "ada@example.com",
+        "Ada.Lovelace+tag@Example.CO.UK",
+        "o'hara_{x}@sub-domain.example.museum",
+        "josé@bücher.example",
+        "用户@例子.公司",
+        "अदा@उदाहरण.भारत",
+        "a@b.c",
+        "a" * 64 + "@" + "d" * 63 + ".com",
+    ],
+)
+def test_an_ordinary_email_is_accepted_as_it_was_typed(email):
+    assert Registration.model_validate({**GOOD, "email": email}).email == email
+
+
+def test_an_email_is_trimmed():
+    assert Login.model_validate({**GOOD, "email": " \tada@example.com\n"}).email == "ada@example.com"
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "",
+        "   ",
+        "ada",
+        "@example.com",
+        "ada@",
+        "ada@example",
+        "ada@@example.com",
+        "ada@exa@mple.com",
+        "ada lovelace@example.com",
+        "ada@example..com",
+        "ada@.example.com",
+        "ada@example.com.",
+        "ada@-example.com",
+        "ada@example-.com",
+        "ada@exam_ple.com",
+        "ada@exam/ple.com",
+        "ada\0@example.com",
+        "ada\u202e@example.com",
+        "ada\u00a0@example.com",
+        "ada\ud800@example.com",
+        "ada@example.com\nBcc: eve@example.com",
+        "a" * 65 + "@example.com",
+        "ada@" + "d" * 64 + ".com",
+        "a@" + "d." * 125 + "com",
+    ],
+)
+@pytest.mark.parametrize("model", [Registration, Login])
+def test_a_broken_email_is_refused(model, email):
+    assert "email" in messages(model, {**GOOD, "email": email})["email"]
+
+
+def test_messages_say_what_to_do():
+    assert messages(Registration, {"email": "ada", "password": "short"}) == {
+        "email": "Write the email as name@example.com.",
+        "password": "Choose a password of at least 8 characters.",
+    }
+
+
+def test_missing_fields_are_named():
+    assert messages(Registration, {}).keys() == {"email", "password"}
+    assert messages(RefreshRequest, {"refresh_token": TOKEN}).keys() == {"refreshToken"}
+
+
+@pytest.mark.parametrize("password", ["\ud800password", "eight\0chars", "x" * 73, "é" * 37, ""])
+@pytest.mark.parametrize("model", [Registration, Login])
+def test_a_password_that_bcrypt_cannot_take_is_refused(model, password):
+    assert messages(model, {**GOOD, "password": password}).keys() == {"password"}
+
+
+def test_a_short_password_is_refused_at_registration_only():
+    assert Login.model_validate({**GOOD, "password": "x"}).password == "x"
+    assert messages(Registration, {**GOOD, "password": "1234567"}).keys() == {"password"}
+
+
+@pytest.mark.parametrize("value", [1, 1.5, True, None, ["ada@example.com"], {"a": 1}, b"bytes"])
+def test_nothing_is_converted_to_text(value):
+    assert messages(Registration, {"email": value, "password": value}).keys() == {"email", "password"}
+    assert messages(RefreshRequest, {"refreshToken": value}).keys() == {"refreshToken"}
+
+
+@pytest.mark.parametrize("value", ["true", 1, 0, None, "yes"])
+def test_nothing_is_converted_to_a_boolean(value):
+    assert messages(LogoutRequest, {"refreshToken": TOKEN, "everywhere": value}).keys() == {"everywhere"}
+
+
+def test_logout_is_of_this_session_unless_told_otherwise():
+    assert LogoutRequest.model_validate({"refreshToken": TOKEN}).everywhere is False
+    assert LogoutRequest.model_validate({"refreshToken": TOKEN, "everywhere": True}).everywhere is True
+
+
+def test_fields_of_older_clients_are_ignored():
+    assert Registration.model_validate({**GOOD, "name": "Ada", "rememberMe": 1}).email == "ada@example.com"
+
+
+@pytest.mark.parametrize("token", ["", "A" * 1025, "é", "\ud800"])
+def test_a_refresh_token_that_no_answer_ever_held_is_refused(token):
+    assert messages(RefreshRequest, {"refreshToken": token}).keys() == {"refreshToken"}
+
+
+def test_a_refresh_token_that_is_merely_wrong_is_for_the_service():
+    assert RefreshRequest.model_validate({"refreshToken": "garbage"}).refresh_token == "garbage"
+
+
+def test_secrets_stay_out_of_the_representation_and_of_the_error():
+    bodies = [
+        Registration.model_validate({**GOOD, "password": "s3cret-s3cret"}),
+        Login.model_validate({**GOOD, "password": "s3cret"}),
+        RefreshRequest.model_validate({"refreshToken": "s3cret"}),
+        LogoutRequest.model_validate({"refreshToken": "s3cret"}),
+    ]
+    assert "s3cret" not in repr(bodies)
+    with pytest.raises(ValidationError) as refused:
+        Registration.model_validate({**GOOD, "password": "s3cret"})
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("model", [Registration, Login, RefreshRequest, LogoutRequest])
+def test_the_schema_can_be_described(model):
+    assert "properties" in json.dumps(model.model_json_schema())
