@@ -1,0 +1,167 @@
+"""The generations of one service: make one, read one, download one, list one's own."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+from typing_extensions import TypedDict
+
+from core import ids, times
+from core.errors import FieldError, Forbidden, NotFound, ServiceUnavailable, Unprocessable
+from core.identity import Identity
+from core.logging import logger
+from generation import chain, keys, records, settings
+from generation.history import History
+from generation.providers import Deadline, Provider, RequestT
+from generation.records import Generation, Line, Links, Record
+from generation.services import Service
+from generation.storage import SIGNED_URL_SECONDS, Bucket, open_bucket
+
+# The gateway gives up after 29 seconds; what remains writes three objects.
+GENERATION_SECONDS = 24.0
+_STORING_SECONDS = 3.0
+
+
+class Download(TypedDict):
+    """Where an artifact's bytes are, for how many seconds, and what they are."""
+
+    url: str
+    expiresIn: int
+    contentType: str
+
+
+class Item(Line):
+    """A line of the history with its links."""
+
+    links: Links
+
+
+class Items(TypedDict):
+    """A page of the history, newest first; ``nextCursor`` is null at the end."""
+
+    items: list[Item]
+    nextCursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """The generations of a service in its bucket."""
+
+    service: Service
+    bucket: Bucket
+
+    def generate(
+        self,
+        providers: Sequence[Provider[RequestT]],
+        request: RequestT,
+        *,
+        caller: Identity | None,
+        prompt: str,
+        params: Mapping[str, Any],
+        remaining_ms: int,
+    ) -> Generation:
+        """Ask the providers, then store input, artifact and, last, the record that commits them.
+
+        ``params`` are the request's parameters beside the prompt; ``remaining_ms`` is what is left of the
+        function's time. Stores nothing when no provider delivers. Raises the chain's errors, ``ServiceUnavailable``.
+        """
+        record_id = ids.new()
+        start = time.monotonic()
+        deadline = Deadline(min(GENERATION_SECONDS, remaining_ms / 1000 - _STORING_SECONDS))
+        outcome = chain.generate(providers, request, deadline)
+        latency_ms = round((time.monotonic() - start) * 1000)
+        asked = records.dumps(
+            {
+                "id": record_id,
+                "service": self.service.name,
+                "userId": caller.sub if caller else keys.ANONYMOUS,
+                "prompt": prompt,
+                "params": dict(params),
+                "createdAt": times.rfc3339(ids.created_at(record_id)),
+            }
+        )
+        record = records.build(
+            self.service,
+            record_id,
+            caller=caller,
+            prompt=prompt,
+            params=params,
+            outcome=outcome,
+            latency_ms=latency_ms,
+            input_bytes=len(asked),
+        )
+        self.bucket.put(keys.input_object(record_id), asked, "application/json")
+        self.bucket.put(
+            record["artifacts"][self.service.artifact], outcome.artifact.content, outcome.artifact.content_type
+        )
+        self.bucket.put(keys.record_object(record_id), records.dumps(record), "application/json")
+        logger.info("generated", id=record_id, provider=record["provider"], latency_ms=latency_ms)
+        return records.view(self.service, record)
+
+    def get(self, record_id: str, caller: Identity | None) -> Generation:
+        """One generation. Raises ``NotFound`` when there is none or the caller may not read it."""
+        return records.view(self.service, self._readable(record_id, caller))
+
+    def download(self, record_id: str, caller: Identity | None) -> Download:
+        """A signed URL of one artifact. Raises ``NotFound`` like ``get``."""
+        record = self._readable(record_id, caller)
+        return {
+            "url": self.bucket.signed_url(record["artifacts"][self.service.artifact]),
+            "expiresIn": SIGNED_URL_SECONDS,
+            "contentType": records.content_type(self.service, record),
+        }
+
+    def list(
+        self,
+        caller: Identity,
+        *,
+        limit: int,
+        cursor: str | None,
+        first_day: date | None,
+        last_day: date | None,
+        user_id: str | None,
+    ) -> Items:
+        """A page of the caller's history or, for admins, of ``user_id``'s ("anonymous" is a user, too).
+
+        Raises ``Forbidden`` when somebody else's is asked for, ``Unprocessable`` for values that are not valid.
+        """
+        if first_day and last_day and first_day > last_day:
+            raise Unprocessable(
+                "The request is not valid: see errors.", errors=[FieldError("from", "Must not be after 'to'.")]
+            )
+        owner = user_id or caller.sub
+        if owner != caller.sub and not caller.is_admin:
+            raise Forbidden("Only an administrator may list another user's history.")
+        if owner not in (caller.sub, keys.ANONYMOUS) and not ids.is_valid(owner):
+            raise NotFound("There is no such user.")
+        page = History(self.service, self.bucket).page(
+            owner, limit=limit, cursor=cursor, first_day=first_day, last_day=last_day
+        )
+        items: list[Item] = [{**line, "links": records.links(self.service, line["id"])} for line in page.lines]
+        return {"items": items, "nextCursor": page.cursor}
+
+    def _readable(self, record_id: str, caller: Identity | None) -> Record:
+        missing = NotFound(f"There is no such {self.service.artifact}, or it is not yours.")
+        if not ids.is_valid(record_id):
+            raise missing
+        stored = self.bucket.get(keys.record_object(record_id))
+        if stored is None:
+            raise missing
+        try:
+            record = records.loads(self.service, record_id, stored.content)
+        except records.InvalidRecord as error:
+            logger.error("record is not valid", id=record_id)
+            raise ServiceUnavailable("This record cannot be read.", retry_after=60) from error
+        if not records.readable_by(record, caller):
+            raise missing
+        return record
+
+
+@lru_cache(maxsize=1)
+def open_library(service: Service) -> Library:
+    """The library of this execution environment."""
+    current = settings.current()
+    return Library(service, open_bucket(current.bucket, public_endpoint=current.s3_public_endpoint))

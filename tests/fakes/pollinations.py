@@ -1,0 +1,93 @@
+"""Pollinations: ``/image/{prompt}`` wants a key, ``/prompt/{prompt}`` serves one request at a time.
+
+Beside the markers of ``tests.fakes.behaviour``:
+
+    [[png]] [[jpeg]] [[webp]]   that format; without one JPEG, and PNG for every fourth seed
+    [[half]]                    half the size that was asked for
+    [[refuse]]                  400, the prompt is refused
+    [[queue-full]]              402, as the keyless host says that another request is under way
+    [[1033]]                    530, as its front door says that nobody is at home
+"""
+
+import ssl
+import threading
+from urllib.parse import parse_qs, unquote
+
+from tests.fakes import media_samples
+from tests.fakes.behaviour import Marker, markers, misbehave, send_error
+from tests.fakes.server import Exchange, FakeServer
+
+_SUPPORTED, _KEYLESS = "/image/", "/prompt/"
+_LONGEST_TARGET = 8192
+_FORMATS = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
+
+
+class FakePollinations(FakeServer):
+    """Both hosts at one address; ``keys`` are those that the supported one accepts."""
+
+    def __init__(
+        self, *, port: int = 0, tls: ssl.SSLContext | None = None, keys: frozenset[str] = frozenset({"good-key"})
+    ) -> None:
+        super().__init__(port=port, tls=tls)
+        self.supported_url = self.url + _SUPPORTED.rstrip("/")
+        self.keyless_url = self.url + _KEYLESS.rstrip("/")
+        self._keys = keys
+        self._keyless_turn = threading.Lock()
+
+    def answer(self, exchange: Exchange) -> None:
+        """Serve a picture of the size that was asked for, unless a marker, the key or the queue is against it."""
+        path, _, query = exchange.target.partition("?")
+        if len(exchange.target) > _LONGEST_TARGET:
+            exchange.send(400, "text/html", b"<html>URI too long</html>")
+        elif path.startswith(_SUPPORTED):
+            scheme, _, key = exchange.headers.get("authorization", "").partition(" ")
+            if scheme == "Bearer" and key in self._keys:
+                self._draw(exchange, path.removeprefix(_SUPPORTED), query)
+            else:
+                send_error(exchange, 401, "You need a key")
+        elif path.startswith(_KEYLESS):
+            if self._keyless_turn.acquire(blocking=False):
+                try:
+                    self._draw(exchange, path.removeprefix(_KEYLESS), query)
+                finally:
+                    self._keyless_turn.release()
+            else:
+                _send_queue_full(exchange)
+        else:
+            send_error(exchange, 404, "No such route")
+
+    def _draw(self, exchange: Exchange, segment: str, query: str) -> None:
+        prompt = unquote(segment)
+        if "/" in segment or not prompt.strip():
+            send_error(exchange, 404, "No such route")
+            return
+        asked = {name: values[0] for name, values in parse_qs(query).items()}
+        width, height, seed = (int(asked.get(name, 1024)) for name in ("width", "height", "seed"))
+        wishes = markers(f"[[{exchange.scripted}]]" if exchange.scripted else prompt)
+        names = {wish.name for wish in wishes}
+        if "half" in names:
+            width, height = width // 2, height // 2
+        chosen = next((name for name in _FORMATS if name in names), "png" if seed % 4 == 0 else "jpeg")
+        picture = media_samples.picture(chosen.upper(), width, height, seed)
+        if not any(_act(exchange, wish, _FORMATS[chosen], picture) for wish in wishes):
+            exchange.send(200, _FORMATS[chosen], picture)
+
+
+def _act(exchange: Exchange, wish: Marker, content_type: str, picture: bytes) -> bool:
+    match wish.name:
+        case "slow":
+            exchange.pause(float(wish.argument))
+            return False
+        case "refuse":
+            send_error(exchange, 400, "Content moderation: the prompt is refused")
+        case "queue-full":
+            _send_queue_full(exchange)
+        case "1033":
+            exchange.send(530, "text/plain", b"error code: 1033")
+        case _:
+            return misbehave(exchange, wish, content_type, picture)
+    return True
+
+
+def _send_queue_full(exchange: Exchange) -> None:
+    send_error(exchange, 402, "Queue full for this address: 1 request is already under way")

@@ -1,0 +1,48 @@
+import os
+from collections.abc import Iterator
+from itertools import count
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from generation import storage
+from generation.library import Library
+from generation.services import IMAGE
+from generation.storage import Bucket
+from tests.unit.stand_ins import AtomicBucket, Watch
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_numbers = count(1)
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator["S3Client"]:
+    """A client of an S3 in this process."""
+    with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": "us-east-1"}), mock_aws():
+        yield boto3.client("s3", config=storage._CONFIG)
+
+
+@pytest.fixture
+def bucket(s3: "S3Client") -> Bucket:
+    """A new bucket."""
+    name = f"llmhist-{next(_numbers)}"
+    s3.create_bucket(Bucket=name)
+    return AtomicBucket(s3, name)
+
+
+@pytest.fixture
+def library(bucket: Bucket) -> Library:
+    """The image service in a new bucket."""
+    return Library(IMAGE, bucket)
+
+
+@pytest.fixture
+def watch(s3: "S3Client") -> Iterator[Watch]:
+    """What the test's calls of S3 are, and a way to let them fail."""
+    with Watch(s3) as watching:
+        yield watching

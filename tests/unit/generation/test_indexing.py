@@ -1,0 +1,220 @@
+import json
+from typing import TYPE_CHECKING
+
+import boto3
+import pytest
+
+from core import ids
+from generation import history, keys, records
+from generation.history import History
+from generation.indexing import index
+from generation.library import Library
+from generation.services import IMAGE, SPEECH
+from generation.storage import Bucket
+from tests import events
+from tests.unit.conftest import Log
+from tests.unit.generation.samples import DAY, MOMENT, identifier, image_record, speech_record
+from tests.unit.generation.test_library import paint
+from tests.unit.stand_ins import ANA, BEN, Watch
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+def store(library: Library, record_id: str, user_id: str = "anonymous") -> str:
+    """Store a record; returns the message that tells of it."""
+    record = image_record(record_id, userId=user_id, username=user_id)
+    key = keys.record_object(record_id)
+    library.bucket.put(key, records.dumps(record), "application/json")
+    return events.s3_notification(library.bucket.name, key)
+
+
+def failures(library: Library, *bodies: str) -> list[str]:
+    return [failure["itemIdentifier"] for failure in index(library, events.sqs(*bodies))["batchItemFailures"]]
+
+
+def indexed(library: Library, user_id: str = "anonymous") -> list[str]:
+    return [line["id"] for line in History(library.service, library.bucket).page(user_id, limit=100).lines]
+
+
+def test_a_batch_is_grouped_so_that_each_file_is_written_once(library: Library, watch: Watch) -> None:
+    batch = [
+        (identifier(rest=1), ANA.sub),
+        (identifier(rest=2), ANA.sub),
+        (identifier(MOMENT + DAY, 3), ANA.sub),
+        (identifier(rest=4), BEN.sub),
+        (identifier(rest=5), "anonymous"),
+    ]
+    bodies = [store(library, *one) for one in batch]
+    watch.calls.clear()
+    assert failures(library, *bodies) == []
+    assert sorted(watch.keys("PutObject")) == sorted(
+        {
+            f"users/{ANA.sub}/image/history/2026/11/22.jsonl",
+            f"users/{ANA.sub}/image/history/2026/11/23.jsonl",
+            f"users/{BEN.sub}/image/history/2026/11/22.jsonl",
+            "users/anonymous/image/history/2026/11/22.jsonl",
+        }
+    )
+    assert indexed(library, ANA.sub) == [batch[2][0], batch[1][0], batch[0][0]]
+    assert indexed(library, BEN.sub) == [batch[3][0]]
+    assert indexed(library) == [batch[4][0]]
+
+
+def test_a_message_that_comes_again_adds_nothing(library: Library) -> None:
+    body = store(library, identifier())
+    for bodies in ([body, body], [body], [body, body, body]):
+        assert failures(library, *bodies) == []
+    assert indexed(library) == [identifier()]
+
+
+def test_one_message_may_tell_of_several_records(library: Library) -> None:
+    record_ids = [identifier(rest=rest) for rest in range(3)]
+    for record_id in record_ids:
+        store(library, record_id)
+    body = events.s3_notification(library.bucket.name, *map(keys.record_object, record_ids))
+    assert failures(library, body) == []
+    assert sorted(indexed(library)) == record_ids
+
+
+def test_the_test_event_is_done_with(library: Library) -> None:
+    assert failures(library, events.s3_test_event(library.bucket.name)) == []
+    assert list(library.bucket.keys("")) == []
+
+
+def test_an_empty_batch_is_nothing_to_do(library: Library) -> None:
+    assert failures(library) == []
+
+
+def test_a_poison_message_alone_goes_back_to_the_queue(library: Library, log: Log) -> None:
+    good = [store(library, identifier(rest=rest)) for rest in range(2)]
+    poison = events.s3_notification(library.bucket.name, "users/x")
+    assert failures(library, good[0], "not JSON", poison, good[1]) == ["message-1", "message-2"]
+    assert len(indexed(library)) == 2
+    assert {line["message_id"] for line in log.of("message not indexed")} == {"message-1", "message-2"}
+
+
+def test_a_record_that_is_gone_is_told_again(library: Library) -> None:
+    gone = events.s3_notification(library.bucket.name, keys.record_object(identifier(rest=9)))
+    assert failures(library, gone, store(library, identifier(rest=1))) == ["message-0"]
+    assert indexed(library) == [identifier(rest=1)]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", records.dumps({**speech_record(identifier(rest=9))})])
+def test_a_record_that_cannot_be_read_fails_its_message_only(library: Library, content: bytes) -> None:
+    bad = store(library, identifier(rest=9))
+    library.bucket.put(keys.record_object(identifier(rest=9)), content, "application/json")
+    assert failures(library, bad, store(library, identifier(rest=1))) == ["message-0"]
+    assert indexed(library) == [identifier(rest=1)]
+
+
+def test_a_record_under_the_key_of_another_is_not_indexed(library: Library) -> None:
+    body = store(library, identifier(rest=9))
+    library.bucket.put(
+        keys.record_object(identifier(rest=9)), records.dumps(image_record(identifier(rest=1))), "application/json"
+    )
+    assert failures(library, body) == ["message-0"]
+    assert indexed(library) == []
+
+
+def test_a_record_that_storage_does_not_give_now_is_told_again(library: Library, watch: Watch) -> None:
+    bodies = [store(library, identifier(rest=rest)) for rest in range(3)]
+    watch.answer("GetObject", 503, "SlowDown", key=identifier(rest=1))
+    assert failures(library, *bodies) == ["message-1"]
+    assert indexed(library) == [identifier(rest=2), identifier(rest=0)]
+    assert failures(library, bodies[1]) == []
+    assert len(indexed(library)) == 3
+
+
+def test_a_file_that_cannot_be_written_fails_the_messages_of_its_group_only(library: Library, watch: Watch) -> None:
+    bodies = [store(library, identifier(rest=rest), (ANA.sub, BEN.sub)[rest % 2]) for rest in range(4)]
+    watch.answer("PutObject", 503, "SlowDown", key=f"users/{ANA.sub}/")
+    assert failures(library, *bodies) == ["message-0", "message-2"]
+    assert indexed(library, ANA.sub) == []
+    assert len(indexed(library, BEN.sub)) == 2
+
+
+def test_a_file_that_cannot_be_read_fails_the_messages_of_its_group_only(library: Library) -> None:
+    bodies = [store(library, identifier(rest=rest), (ANA.sub, BEN.sub)[rest % 2]) for rest in range(2)]
+    library.bucket.put(f"users/{ANA.sub}/image/history/2026/11/22.jsonl", b"damaged", "text/plain")
+    assert failures(library, *bodies) == ["message-0"]
+    assert len(indexed(library, BEN.sub)) == 1
+
+
+def test_a_message_of_a_good_and_a_bad_record_is_told_again_and_the_good_one_is_indexed_once(library: Library) -> None:
+    store(library, identifier(rest=1))
+    body = events.s3_notification(
+        library.bucket.name, keys.record_object(identifier(rest=1)), keys.record_object(identifier(rest=9))
+    )
+    for _delivery in range(2):
+        assert failures(library, body) == ["message-0"]
+    assert indexed(library) == [identifier(rest=1)]
+
+
+def test_a_race_with_another_indexer_is_run_again(
+    library: Library, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "_BACKOFF_SECONDS", 0.0)
+    body = store(library, identifier())
+    watch.answer("PutObject", 412, "PreconditionFailed", key="users/")
+    assert failures(library, body) == []
+    assert indexed(library) == [identifier()]
+
+
+def test_services_index_beside_each_other(bucket: Bucket) -> None:
+    image, speech = Library(IMAGE, bucket), Library(SPEECH, bucket)
+    picture = store(image, identifier(rest=1))
+    sound_key = keys.record_object(identifier(rest=2))
+    bucket.put(sound_key, records.dumps(speech_record(identifier(rest=2))), "application/json")
+    sound = events.s3_notification(bucket.name, sound_key)
+    assert failures(image, picture, sound) == ["message-1"]
+    assert failures(speech, picture, sound) == ["message-0"]
+    assert indexed(image) == [identifier(rest=1)]
+    assert indexed(speech) == [identifier(rest=2)]
+
+
+def test_one_line_of_the_log_tells_of_the_batch_and_none_of_the_prompts(library: Library, log: Log) -> None:
+    failures(library, store(library, identifier()), "poison")
+    assert [(line["messages"], line["records"], line["failed"]) for line in log.of("indexed")] == [(2, 1, 1)]
+    assert "a fox" not in log.getvalue()
+
+
+def test_what_s3_sends_through_sqs_is_indexed(library: Library, s3: "S3Client") -> None:
+    sqs = boto3.client("sqs")
+    queue = sqs.create_queue(QueueName=f"records-{library.bucket.name}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    s3.put_bucket_notification_configuration(
+        Bucket=library.bucket.name,
+        NotificationConfiguration={
+            "QueueConfigurations": [
+                {
+                    "QueueArn": arn,
+                    "Events": ["s3:ObjectCreated:*"],
+                    "Filter": {
+                        "Key": {
+                            "FilterRules": [
+                                {"Name": "prefix", "Value": "requests/"},
+                                {"Name": "suffix", "Value": "/record.json"},
+                            ]
+                        }
+                    },
+                }
+            ]
+        },
+    )
+    generations = [paint(library, caller=ANA)["id"] for _ in range(3)]
+    messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
+    # The test event and one message for each record: inputs, artifacts and index files are not told.
+    assert len(messages) == 4
+    assert sum("s3:TestEvent" in message["Body"] for message in messages) == 1
+    batch = events.sqs(*(message["Body"] for message in messages))
+    assert index(library, batch) == {"batchItemFailures": []}
+    assert indexed(library, ANA.sub) == sorted(generations, reverse=True)
+    assert all(ids.is_valid(json.loads(line)["id"]) for line in _only_index_file(library).splitlines())
+
+
+def _only_index_file(library: Library) -> bytes:
+    (key,) = library.bucket.keys(f"users/{ANA.sub}/")
+    found = library.bucket.get(key)
+    assert found is not None
+    return found.content

@@ -1,0 +1,316 @@
+"""The chain: fallback, deadlines, refusals, and what the caller gets to know."""
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from tests.fakes.google import FakeGoogleTranslate
+from tests.fakes.pollinations import FakePollinations
+
+from core.errors import BadGateway, GatewayTimeout, Unprocessable
+from core.logging import logger
+from core.settings import SettingsError
+from generation import chain, settings
+from generation.chain import Outcome
+from generation.google_tts import GoogleTts
+from generation.pollinations import Pollinations
+from generation.providers import (
+    Artifact,
+    Deadline,
+    ImageRequest,
+    PromptRefused,
+    ProviderError,
+    ProviderTimeout,
+    SpeechRequest,
+)
+
+REQUEST = ImageRequest("a secret plan", 64, 48, 1)
+
+
+class Scripted:
+    """A provider that does what the test says."""
+
+    def __init__(self, name: str, act: Callable[[Deadline], None] = lambda deadline: None) -> None:
+        self.name = name
+        self.act = act
+        self.given_seconds: float | None = None
+
+    def generate(self, request: ImageRequest, deadline: Deadline) -> Artifact:
+        self.given_seconds = deadline.remaining()
+        self.act(deadline)
+        return Artifact(b"bytes", "image/png", provider=self.name, model=request.model)
+
+
+class ScriptedSpeaker:
+    """A provider of speech that always delivers."""
+
+    def __init__(self, name: str, *voices: str) -> None:
+        self.name = name
+        self.voices = frozenset(voices)
+
+    def generate(self, request: SpeechRequest, deadline: Deadline) -> Artifact:
+        return Artifact(b"sound", "audio/mpeg", provider=self.name, model=request.model, duration_seconds=1.0)
+
+
+def raising(error: BaseException) -> Callable[[Deadline], None]:
+    def act(deadline: Deadline) -> None:
+        raise error
+
+    return act
+
+
+def failing(name: str, reason: str = "status 503") -> Scripted:
+    return Scripted(name, raising(ProviderError(reason)))
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    """The lines that the chain logs, as they are written."""
+    lines: list[str] = []
+
+    class Collector(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            lines.append(self.format(record))
+
+    collector = Collector()
+    collector.setFormatter(logger.handlers[0].formatter)
+    written = logging.getLogger(logger.service)
+    written.addHandler(collector)
+    yield lines
+    written.removeHandler(collector)
+
+
+def test_the_first_provider_that_delivers_is_the_last_one_asked() -> None:
+    second = Scripted("second")
+    outcome = chain.generate([Scripted("first"), second], REQUEST, Deadline(5))
+    assert outcome == Outcome(Artifact(b"bytes", "image/png", "first", "flux"))
+    assert second.given_seconds is None
+
+
+def test_a_failure_falls_through_and_is_told_and_logged(log: list[str]) -> None:
+    outcome = chain.generate(
+        [failing("first"), failing("second", "not an image"), Scripted("third")], REQUEST, Deadline(5)
+    )
+    assert outcome.artifact.provider == "third"
+    assert (outcome.fallback_from, outcome.fallback_reason) == ("first", "status 503")
+    assert len(log) == 2
+    assert all('"WARNING"' in line and "a secret plan" not in line for line in log)
+    assert "status 503" in log[0]
+    assert "second" in log[1]
+
+
+def test_a_refusal_is_the_end(log: list[str]) -> None:
+    second = Scripted("second")
+    refusing = Scripted("first", raising(PromptRefused("status 400")))
+    with pytest.raises(Unprocessable) as problem:
+        chain.generate([refusing, second], REQUEST, Deadline(5))
+    assert problem.value.type.endswith(":prompt-refused")
+    assert "first" in problem.value.detail
+    assert second.given_seconds is None
+    assert log == []
+
+
+def test_when_all_fail_it_is_a_bad_gateway_that_names_them() -> None:
+    with pytest.raises(BadGateway) as problem:
+        chain.generate([failing("first"), failing("second", "not an image")], REQUEST, Deadline(5))
+    assert "first (status 503), second (not an image)" in problem.value.detail
+    assert "a secret plan" not in problem.value.detail
+    assert problem.value.__cause__ is None
+    assert problem.value.__context__ is None
+
+
+def test_when_all_time_out_it_is_a_gateway_timeout() -> None:
+    timing_out = [Scripted(name, raising(ProviderTimeout())) for name in ("first", "second")]
+    with pytest.raises(GatewayTimeout, match=r"first \(timeout\), second \(timeout\)"):
+        chain.generate(timing_out, REQUEST, Deadline(5))
+
+
+def test_one_timeout_with_time_left_is_a_bad_gateway() -> None:
+    with pytest.raises(BadGateway):
+        chain.generate([Scripted("first", raising(ProviderTimeout())), failing("second")], REQUEST, Deadline(5))
+
+
+def test_one_timeout_without_time_left_is_a_gateway_timeout() -> None:
+    now = [0.0]
+
+    def use_up(deadline: Deadline) -> None:
+        now[0] += 10
+        raise ProviderTimeout
+
+    providers = [failing("first"), Scripted("second", use_up)]
+    with pytest.raises(GatewayTimeout):
+        chain.generate(providers, REQUEST, Deadline(5, clock=lambda: now[0]))
+
+
+def test_without_any_time_nobody_is_asked() -> None:
+    provider = Scripted("first")
+    with pytest.raises(GatewayTimeout, match="no time left"):
+        chain.generate([provider], REQUEST, Deadline(0))
+    assert provider.given_seconds is None
+
+
+def test_each_provider_leaves_a_reserve_to_those_behind_it() -> None:
+    def clock() -> float:
+        return 0.0
+
+    providers = [failing("first"), failing("second"), Scripted("third")]
+    chain.generate(providers, REQUEST, Deadline(20, clock))
+    assert [provider.given_seconds for provider in providers] == [
+        20 - 2 * chain.RESERVE_SECONDS,
+        20 - chain.RESERVE_SECONDS,
+        20,
+    ]
+
+
+def test_when_time_is_short_it_is_shared() -> None:
+    providers = [failing("first"), Scripted("second")]
+    chain.generate(providers, REQUEST, Deadline(3, clock=lambda: 0.0))
+    assert [provider.given_seconds for provider in providers] == [1.5, 3]
+
+
+def test_a_provider_that_does_not_come_back_is_left_behind() -> None:
+    released = threading.Event()
+    keeps_process_alive = []
+
+    def stay(deadline: Deadline) -> None:
+        keeps_process_alive.append(not threading.current_thread().daemon)
+        released.wait(600)
+
+    stuck = Scripted("stuck", stay)
+    try:
+        outcome = chain.generate([stuck, Scripted("second")], REQUEST, Deadline(0.4))
+    finally:
+        released.set()
+    assert (outcome.artifact.provider, outcome.fallback_from, outcome.fallback_reason) == ("second", "stuck", "timeout")
+    assert keeps_process_alive == [False]
+
+
+def test_an_unexpected_error_falls_through_and_is_logged_with_its_traceback(log: list[str]) -> None:
+    outcome = chain.generate([Scripted("first", raising(KeyError("audio"))), Scripted("second")], REQUEST, Deadline(5))
+    assert (outcome.fallback_from, outcome.fallback_reason) == ("first", "KeyError")
+    assert '"ERROR"' in log[0]
+    assert "Traceback" in log[0]
+    assert "in act" in log[0]
+    assert '"WARNING"' in log[1]
+
+
+def test_an_unexpected_error_of_the_only_provider_is_a_bad_gateway() -> None:
+    with pytest.raises(BadGateway, match=r"first \(ZeroDivisionError\)"):
+        chain.generate([Scripted("first", raising(ZeroDivisionError()))], REQUEST, Deadline(5))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_what_ends_the_process_is_not_a_failure_of_the_provider(error: type[BaseException]) -> None:
+    with pytest.raises(error):
+        chain.generate([Scripted("first", raising(error())), Scripted("second")], REQUEST, Deadline(5))
+
+
+def test_a_provider_that_lacks_the_voice_is_passed_over() -> None:
+    providers = [ScriptedSpeaker("first", "en", "fr"), ScriptedSpeaker("second", "en", "eo")]
+    outcome = chain.generate(providers, SpeechRequest("saluton", "eo"), Deadline(5))
+    assert outcome.artifact.provider == "second"
+    assert outcome.fallback_from is None
+
+
+def test_a_voice_that_nobody_has_is_not_valid() -> None:
+    providers = [ScriptedSpeaker("first", "en", "fr"), ScriptedSpeaker("second", "en", "eo")]
+    with pytest.raises(Unprocessable, match="en, eo, fr") as problem:
+        chain.generate(providers, SpeechRequest("nuqneH", "tlh"), Deadline(5))
+    assert [error.field for error in problem.value.errors] == ["voice"]
+
+
+def test_the_voices_are_those_of_all() -> None:
+    assert chain.voices([ScriptedSpeaker("first", "en", "fr"), ScriptedSpeaker("second", "en", "eo")]) == {
+        "en", "fr", "eo",
+    }  # fmt: skip
+    assert chain.voices([]) == frozenset()
+
+
+def test_configuration_names_make_providers_with_their_options(fake_pollinations: FakePollinations) -> None:
+    options = {"pollinations": {"keyless_url": fake_pollinations.keyless_url}, "gtts": {"base_url": "http://unused"}}
+    (provider,) = chain.load(["pollinations"], "image", options)
+    assert isinstance(provider, Pollinations)
+    assert provider.generate(REQUEST, Deadline(5)).provider == "pollinations"
+    (speaker,) = chain.load(["gtts"], "speech")
+    assert isinstance(speaker, GoogleTts)
+
+
+def test_the_offline_engines_come_from_their_own_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, engine in (("image", "OfflineImage"), ("speech", "OfflineSpeech")):
+        stand_in = ModuleType(f"offline.{module}")
+        setattr(stand_in, engine, lambda engine=engine: engine)
+        monkeypatch.setitem(sys.modules, f"offline.{module}", stand_in)
+    monkeypatch.setitem(sys.modules, "offline", ModuleType("offline"))
+    made: list[object] = [*chain.load(["offline"], "image"), *chain.load(["offline"], "speech")]
+    assert made == ["OfflineImage", "OfflineSpeech"]
+
+
+@pytest.mark.parametrize(("kind", "parameter"), [("image", "ImageProviders"), ("speech", "TtsProviders")])
+def test_an_unknown_name_is_told_with_the_parameter_and_the_known_ones(kind: chain.Kind, parameter: str) -> None:
+    with pytest.raises(SettingsError, match=f"{parameter} names 'polinations'; known are .*offline"):
+        chain._provider("polinations", kind)
+
+
+@pytest.fixture
+def _no_offline_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "offline"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if not entry.endswith("layers/offline")])
+
+
+@pytest.mark.usefixtures("_no_offline_layer")
+def test_a_missing_layer_is_told_with_the_parameter() -> None:
+    with pytest.raises(SettingsError, match="ImageProviders names 'offline', which is in the layer 'offline'"):
+        chain.load(["offline"], "image")
+
+
+@pytest.mark.usefixtures("_no_offline_layer")
+def test_a_layer_that_lacks_a_dependency_is_not_a_missing_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "offline"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "image.py").write_text("import a_library_that_is_not_there\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(ModuleNotFoundError, match="a_library_that_is_not_there"):
+        chain.load(["offline"], "image")
+    for name in ("offline", "offline.image"):
+        sys.modules.pop(name, None)
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """A function's environment, with nothing kept from another."""
+
+    def forget() -> None:
+        for remembered in (settings.current, chain.image_providers, chain.speech_providers):
+            remembered.cache_clear()
+
+    forget()
+    monkeypatch.setenv("BUCKET", "a-bucket")
+    yield monkeypatch
+    forget()
+
+
+def test_a_function_has_the_image_providers_of_its_environment(
+    environment: pytest.MonkeyPatch, fake_pollinations: FakePollinations
+) -> None:
+    environment.setenv("PROVIDERS", "pollinations")
+    environment.setenv("POLLINATIONS_KEYLESS_URL", fake_pollinations.keyless_url)
+    providers = chain.image_providers()
+    assert chain.generate(providers, REQUEST, Deadline(5)).artifact.provider == "pollinations"
+    assert chain.image_providers() is providers
+
+
+def test_a_function_has_the_speech_providers_of_its_environment(
+    environment: pytest.MonkeyPatch, fake_google: FakeGoogleTranslate
+) -> None:
+    environment.setenv("PROVIDERS", "gtts")
+    environment.setenv("GTTS_URL", fake_google.url)
+    outcome = chain.generate(chain.speech_providers(), SpeechRequest("Hello"), Deadline(5))
+    assert outcome.artifact.provider == "gtts"

@@ -1,0 +1,223 @@
+"""Speech by Google Translate, on its good days and on its bad ones."""
+
+import socket
+import threading
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.fakes import media_samples
+from tests.fakes.certificate import self_signed, server_context
+from tests.fakes.google import FakeGoogleTranslate, Spoken
+
+from generation.google_tts import BASE_URL, GoogleTts
+from generation.http_client import HttpClient
+from generation.media import mp3_duration
+from generation.providers import (
+    Artifact,
+    Deadline,
+    PromptRefused,
+    ProviderError,
+    ProviderTimeout,
+    SpeechProvider,
+    SpeechRequest,
+)
+
+LONGEST = 4096
+TEXTS = {
+    "short sentences": "Hello, world. " * 300,
+    "long words": "Donaudampfschifffahrtsgesellschaft " * 120,
+    "no spaces": "x" * LONGEST,
+    "Japanese": "今日は天気がいいです。明日も行きましょう、ね。" * 180,
+    "Arabic": "مرحبا بالعالم، كيف حالك؟ " * 170,
+    "numbers": "3.14159, 2.71828; 1,000,000: " * 150,
+}
+
+
+def speak(
+    provider: GoogleTts, prompt: str, *, voice: str = "en", model: str = "gtts", seconds: float = 10.0
+) -> Artifact:
+    return provider.generate(SpeechRequest(prompt, voice, model), Deadline(seconds))
+
+
+def letters(text: str) -> str:
+    return "".join(character for character in text if character.isalnum())
+
+
+def test_a_sentence_is_spoken(gtts: GoogleTts, fake_google: FakeGoogleTranslate) -> None:
+    speech = speak(gtts, "Hello, world!")
+    assert speech.content == media_samples.speech("Hello, world!")
+    assert (speech.provider, speech.model, speech.content_type) == ("gtts", "gtts", "audio/mpeg")
+    assert speech.duration_seconds == pytest.approx(mp3_duration(speech.content), abs=0.001)
+    assert fake_google.spoken == [Spoken("Hello, world!", "en", slow=False)]
+
+
+def test_the_slow_model_asks_for_slow_speech(gtts: GoogleTts, fake_google: FakeGoogleTranslate) -> None:
+    speech = speak(gtts, "Hello", model="gtts-slow")
+    assert speech.model == "gtts-slow"
+    assert fake_google.spoken == [Spoken("Hello", "en", slow=True)]
+
+
+def test_the_languages_of_the_contract_are_among_the_voices(gtts: GoogleTts) -> None:
+    assert {"en", "es", "fr", "de", "it", "pt", "ja", "zh-CN", "ko"} <= gtts.voices
+    assert isinstance(gtts, SpeechProvider)
+
+
+@pytest.mark.parametrize("voice", ["zh-CN", "zh-TW", "fr-CA", "pt-PT", "iw"])
+def test_a_voice_arrives_as_it_is(gtts: GoogleTts, fake_google: FakeGoogleTranslate, voice: str) -> None:
+    """gTTS's own check warns of some tags that it offers, and sends another language."""
+    speak(gtts, "Hello", voice=voice)
+    assert fake_google.spoken[0].language == voice
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_long_text_is_spoken_whole_in_order_and_in_few_requests(
+    gtts: GoogleTts, fake_google: FakeGoogleTranslate, name: str
+) -> None:
+    text = TEXTS[name][:LONGEST]
+    speech = speak(gtts, text)
+    # Requests arrive in any order: it is the sound that must be in the order of the text.
+    in_order = sorted(fake_google.spoken, key=lambda spoken: speech.content.find(media_samples.speech(spoken.text)))
+    assert b"".join(media_samples.speech(spoken.text) for spoken in in_order) == speech.content
+    assert sum(len(letters(spoken.text)) for spoken in in_order) == len(letters(text))
+    assert len(fake_google.requests) <= 2 * LONGEST / 100
+    assert 1 < fake_google.connections <= 6
+
+
+def test_a_text_is_cut_at_the_ends_of_sentences_then_phrases_then_words(
+    gtts: GoogleTts, fake_google: FakeGoogleTranslate
+) -> None:
+    sentence = "This sentence has more than forty characters in it."
+    phrase = "while this phrase, which has no full stop at its end, goes on"
+    words = "and on and on with words " * 6
+    speak(gtts, f"{sentence} {phrase} {words}")
+    pieces = {spoken.text for spoken in fake_google.spoken}
+    assert sentence in pieces
+    assert "while this phrase, which has no full stop at its end," in pieces
+    assert all(piece.split()[-1] in {"it.", "end,", "words", "on", "and", "with"} for piece in pieces)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(text=st.text(alphabet=st.sampled_from("ab 1.,!?。、\n-😀é"), min_size=1, max_size=400))
+def test_no_letter_is_lost_whatever_the_text(gtts: GoogleTts, fake_google: FakeGoogleTranslate, text: str) -> None:
+    fake_google.requests.clear()
+    try:
+        speak(gtts, text)
+    except PromptRefused:
+        assert not letters(text)
+    spoken = "".join(spoken.text for spoken in fake_google.spoken)
+    assert sorted(letters(spoken)) == sorted(letters(text))
+
+
+@pytest.mark.parametrize("text", ["!!!", "…", "。", "¿?", "." * LONGEST, " \n "])
+def test_a_text_with_nothing_to_say_is_refused_without_asking(
+    gtts: GoogleTts, fake_google: FakeGoogleTranslate, text: str
+) -> None:
+    with pytest.raises(PromptRefused, match="nothing to say"):
+        speak(gtts, text)
+    assert fake_google.requests == []
+
+
+def test_signs_that_google_stays_silent_about_are_nothing_to_say(
+    gtts: GoogleTts, fake_google: FakeGoogleTranslate
+) -> None:
+    fake_google.script("silent")
+    with pytest.raises(PromptRefused, match="nothing to say"):
+        speak(gtts, "* * *")
+
+
+def test_a_text_whose_words_google_stays_silent_about_is_a_failure(
+    gtts: GoogleTts, fake_google: FakeGoogleTranslate
+) -> None:
+    fake_google.script("silent")
+    with pytest.raises(ProviderError, match="no audio"):
+        speak(gtts, "Hello")
+
+
+@pytest.mark.parametrize(
+    ("bad_day", "reason"),
+    [
+        ("status:429", "status 429"),
+        ("status:503", "status 503"),
+        ("status:400", "status 400"),
+        ("consent", "status 302"),
+        ("html", "no audio"),
+        ("json", "no audio"),
+        ("silent", "no audio"),
+        ("not-base64", "no audio"),
+        ("garbled", "no audio"),
+        ("noise", "not speech"),
+        ("truncate", "no audio"),
+        ("break", "answer broken off"),
+        ("huge", "answer too large"),
+        ("endless", "answer too large"),
+        ("reset", "connection failed"),
+    ],
+)
+def test_a_bad_day_is_a_failure(gtts: GoogleTts, fake_google: FakeGoogleTranslate, bad_day: str, reason: str) -> None:
+    fake_google.script(bad_day)
+    with pytest.raises(ProviderError) as failure:
+        speak(gtts, "Hello")
+    assert failure.value.reason == reason
+
+
+@pytest.mark.parametrize("bad_day", ["hang", "drip", "drip-headers"])
+@pytest.mark.parametrize("text", ["Hello", "One sentence of forty characters or so. " * 12], ids=["short", "long"])
+def test_a_stalling_host_is_a_timeout(
+    gtts: GoogleTts, fake_google: FakeGoogleTranslate, bad_day: str, text: str
+) -> None:
+    fake_google.script(bad_day)
+    with pytest.raises(ProviderTimeout):
+        speak(gtts, text, seconds=0.15)
+
+
+def test_one_failed_piece_gives_up_the_others(gtts: GoogleTts, fake_google: FakeGoogleTranslate) -> None:
+    """Six are under way at a time: two hang, one fails, and the rest of the sixty is not asked for."""
+    fake_google.script("hang", "hang", "status:429")
+    with pytest.raises(ProviderError, match="status 429"):
+        speak(gtts, "One sentence of forty characters or so. " * 100, seconds=1.0)
+    for thread in threading.enumerate():
+        if thread.name.startswith(gtts.name):
+            thread.join()
+    assert len(fake_google.requests) < 30
+
+
+def test_the_deadline_holds_when_the_name_of_the_host_is_not_resolved(
+    gtts: GoogleTts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing can interrupt the resolver: its thread is left behind."""
+    released = threading.Event()
+
+    def resolve(*args: object, **options: object) -> NoReturn:
+        released.wait(600)
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    try:
+        with pytest.raises(ProviderTimeout):
+            speak(gtts, "Hello", seconds=0.15)
+    finally:
+        released.set()
+
+
+def test_without_time_nothing_is_asked(gtts: GoogleTts, fake_google: FakeGoogleTranslate) -> None:
+    with pytest.raises(ProviderTimeout):
+        speak(gtts, "Hello", seconds=0.0)
+    assert fake_google.requests == []
+
+
+def test_certificates_are_verified(http: HttpClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = self_signed(tmp_path)
+    with FakeGoogleTranslate(tls=server_context(certificate)) as fake:
+        provider = GoogleTts(base_url=fake.url, http=http)
+        with pytest.raises(ProviderError, match="TLS failed"):
+            speak(provider, "Hello")
+        assert fake.requests == []
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+        assert speak(provider, "Hello").content
+
+
+def test_it_has_the_public_host_by_default() -> None:
+    assert BASE_URL == "https://translate.google.com"
