@@ -1,0 +1,20 @@
+"""POST /auth/register: make an account and log it in."""
+
+from aws_lambda_powertools.event_handler import Response
+
+from accounts import service
+from accounts.models import TokensWithUser
+from accounts.requests import Registration
+from core.http import Api
+
+api = Api()
+
+
+@api.post("/auth/register")
+def register(registration: Registration) -> Response[TokensWithUser]:
+    """201 with tokens and the user; 409 when the address is taken, without regard to case."""
+    answer = service.from_env().register(registration.email, registration.password, api.client())
+    return Response(201, "application/json", answer)
+
+
+handler = api

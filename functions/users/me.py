@@ -1,0 +1,16 @@
+"""GET /users/me: the account of the caller."""
+
+from accounts import service
+from accounts.models import User
+from core.http import Api
+
+api = Api()
+
+
+@api.get("/users/me")
+def me() -> User:
+    """200 with the user."""
+    return service.from_env().me(api.user().sub)
+
+
+handler = api

@@ -1,0 +1,54 @@
+"""Bodies that no call of the API accepts, with the status that the contract gives each."""
+
+import base64
+import json
+
+NOT_JSON: dict[str, str | None] = {
+    "none": None,
+    "empty": "",
+    "a space": " ",
+    "a form": "prompt=a&size=512x512",
+    "cut": '{"prompt": "a',
+    "with something behind it": '{"prompt": "a"} x',
+    "a byte order mark": '\ufeff{"prompt": "a"}',
+    "single quotes": "{'prompt': 'a'}",
+    "NUL": "\0",
+    "nested too deep": "[" * 30_000,
+    "nested too deep and closed": '{"prompt":' + "[" * 30_000 + "]" * 30_000 + "}",
+    "a lone surrogate outside of JSON": '{"prompt": "\ud800"}',
+}
+TOO_LARGE: dict[str, str | None] = {
+    "1 MB of prompt": json.dumps({"prompt": "a" * 1_000_000}),
+    "1 MB of array": "[" + "0," * 500_000 + "0]",
+    "1 MB of spaces": " " * 1_000_000 + "{}",
+    "many bytes in few characters": json.dumps({"prompt": "😀" * 20_000}, ensure_ascii=False),
+}
+NOT_AN_OBJECT: dict[str, str | None] = {
+    "an array": "[]",
+    "an array of an object": '[{"prompt": "a"}]',
+    "a text": '"x"',
+    "a number": "7",
+    "true": "true",
+    "null": "null",
+    "NaN": "NaN",
+}
+NOT_VALID: dict[str, str | None] = {
+    **NOT_AN_OBJECT,
+    "an empty object": "{}",
+    "other names": '{"Prompt": "a", "EMAIL": "a", "refresh_token": "x"}',
+    "a lone surrogate as a name": '{"\\ud800": "a"}',
+    "prototype": '{"__proto__": {"prompt": "a"}, "__class__": "x"}',
+}
+BINARY: dict[str, bytes] = {
+    "UTF-16": '{"prompt": "a"}'.encode("utf-16"),
+    "Latin-1": '{"prompt": "é"}'.encode("latin-1"),
+    "no UTF-8 at all": b"\xff\xfe\xfd",
+    "an encoded surrogate": b'{"prompt": "\xed\xa0\x80"}',
+    "gzip": base64.b64decode("H4sIAAAAAAAAA6tWKijKzy1QslJKVKoFAHMYqVIPAAAA"),
+}
+
+REFUSED: dict[str, tuple[int, str | None]] = {
+    **{f"not JSON: {name}": (400, body) for name, body in NOT_JSON.items()},
+    **{f"too large: {name}": (413, body) for name, body in TOO_LARGE.items()},
+    **{f"not valid: {name}": (422, body) for name, body in NOT_VALID.items()},
+}

@@ -1,0 +1,79 @@
+import json
+import os
+from collections.abc import Iterator
+from itertools import count
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from core import identity
+from generation import chain, library, settings
+from tests import events, tokens
+from tests.events import Gateway
+
+# Its fixtures, for the functions that need PostgreSQL.
+from tests.unit.accounts.conftest import database_name, server  # noqa: F401
+from tests.unit.stand_ins import Painter, Speaker, Watch, environment_caches_cleared
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_numbers = count(1)
+
+
+@pytest.fixture(params=events.GATEWAYS)
+def gateway(request: pytest.FixtureRequest) -> Gateway:
+    """Each of the gateways in turn."""
+    return events.GATEWAYS[request.param]
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("JWKS", json.dumps(tokens.jwks()))
+    monkeypatch.setenv("TOKEN_ISSUER", tokens.ISSUER)
+    monkeypatch.setenv("TOKEN_AUDIENCE", tokens.AUDIENCE)
+    with environment_caches_cleared(identity.verifier, settings.current, library.open_library):
+        yield
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator["S3Client"]:
+    """A client of an S3 in this process."""
+    with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": "us-east-1"}), mock_aws():
+        yield boto3.client("s3")
+
+
+@pytest.fixture
+def bucket(s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a new bucket, which the function is configured with."""
+    name = f"llmhist-{next(_numbers)}"
+    s3.create_bucket(Bucket=name)
+    monkeypatch.setenv("BUCKET", name)
+    return name
+
+
+@pytest.fixture
+def painter(monkeypatch: pytest.MonkeyPatch) -> Painter:
+    """The provider that the image function is configured with."""
+    provider = Painter()
+    monkeypatch.setattr(chain, "image_providers", lambda: (provider,))
+    return provider
+
+
+@pytest.fixture
+def speaker(monkeypatch: pytest.MonkeyPatch) -> Speaker:
+    """The provider that the speech function is configured with."""
+    provider = Speaker()
+    monkeypatch.setattr(chain, "speech_providers", lambda: (provider,))
+    return provider
+
+
+@pytest.fixture
+def s3_watch(s3: "S3Client", bucket: str) -> Iterator[Watch]:
+    """The calls of the image service's own client, and a way to let them fail."""
+    opened = library.open_bucket(bucket)
+    with Watch(opened._client) as watching, mock.patch.object(library, "open_bucket", lambda *_, **__: opened):
+        yield watching

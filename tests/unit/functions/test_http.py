@@ -1,0 +1,241 @@
+"""What every call has in common, whatever it does."""
+
+import importlib
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+
+from auth import jwks
+from core.errors import TooManyRequests
+from core.http import MAX_BODY_BYTES, Api
+from tests import events, tokens
+from tests.events import Gateway
+from tests.unit.conftest import Log
+from tests.unit.functions import bodies
+from tests.unit.functions.answers import ask
+from tests.unit.functions.template import functions
+from tests.unit.stand_ins import Painter
+
+ROUTES = {module: function.routes[0] for module, function in functions().items() if function.routes}
+POSTS = [module for module, route in ROUTES.items() if route.method == "POST"]
+
+
+def handler_of(module: str) -> ModuleType:
+    return importlib.import_module(module)
+
+
+@pytest.fixture
+def limited() -> Iterator[ModuleType]:
+    """A function that is asked too often."""
+    api = Api()
+
+    @api.get("/limited")
+    def answer() -> None:
+        raise TooManyRequests("Slow down.", retry_after=7)
+
+    function = ModuleType("limited")
+    function.handler = api  # type: ignore[attr-defined]
+    return function
+
+
+# ---------------------------------------------------------------- bodies
+
+
+@pytest.mark.parametrize("module", POSTS)
+@pytest.mark.parametrize("name", bodies.REFUSED)
+def test_no_call_accepts_a_body_that_is_not_its_request(module: str, name: str) -> None:
+    status, body = bodies.REFUSED[name]
+    ask(handler_of(module), events.aws("POST", ROUTES[module].path, body=body)).problem(status)
+
+
+@pytest.mark.parametrize("module", POSTS)
+@pytest.mark.parametrize("name", bodies.BINARY)
+def test_no_call_accepts_a_body_that_is_not_text(module: str, name: str) -> None:
+    body = events.in_base64(bodies.BINARY[name])
+    ask(handler_of(module), events.aws("POST", ROUTES[module].path, body=body, base64_encoded=True)).problem(400)
+
+
+@pytest.mark.parametrize("module", POSTS)
+@pytest.mark.parametrize("depth", [10, 300, 900, 1100, 5000])
+def test_no_depth_of_a_body_is_an_error_of_ours(module: str, depth: int) -> None:
+    for body in ("[" * depth + "]" * depth, '{"prompt":' * depth + "1" + "}" * depth):
+        answer = ask(handler_of(module), events.aws("POST", ROUTES[module].path, body=body))
+        assert answer.status in (400, 422)
+        answer.problem(answer.status)
+
+
+def test_a_body_may_be_as_large_as_the_longest_request(painter: Painter) -> None:
+    generate = handler_of("image.generate")
+    at_most = '{"prompt": ""' + " " * (MAX_BODY_BYTES - 14) + "}"
+    assert len(at_most) == MAX_BODY_BYTES
+    ask(generate, events.aws("POST", "/image/generate", body=at_most)).problem(422)
+    ask(generate, events.aws("POST", "/image/generate", body=at_most + " ")).problem(413)
+    assert painter.asked == []
+
+
+# ---------------------------------------------------------------- routes and headers
+
+
+@pytest.mark.parametrize("module", ROUTES)
+def test_another_method_or_path_is_404(gateway: Gateway, module: str) -> None:
+    function, route = handler_of(module), ROUTES[module]
+    parameters = {"id": "x"}
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"} - {route.method}:
+        ask(function, gateway(method, route.path, parameters=parameters, body="{}")).problem(404)
+    ask(function, gateway(route.method, "/nothing/here/at/all", body="{}")).problem(404)
+
+
+@pytest.mark.parametrize("module", ROUTES)
+def test_a_page_of_another_origin_may_read_every_answer(gateway: Gateway, module: str) -> None:
+    route = ROUTES[module]
+    origin = {"Origin": "https://app.example.com"}
+    refused = ask(handler_of(module), gateway("DELETE", route.path, parameters={"id": "x"}, headers=origin))
+    assert refused.status == 404
+    assert refused.headers["access-control-allow-origin"] == "*"
+    exposed = {name.strip() for name in refused.headers["access-control-expose-headers"].split(",")}
+    assert exposed == {"Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"}
+
+
+@pytest.mark.parametrize("module", POSTS)
+@pytest.mark.parametrize("name", ["not JSON: empty", "too large: 1 MB of prompt", "not valid: an array"])
+def test_a_page_of_another_origin_may_read_why_its_body_was_refused(gateway: Gateway, module: str, name: str) -> None:
+    status, body = bodies.REFUSED[name]
+    headers = {"Origin": "https://app.example.com"}
+    answer = ask(handler_of(module), gateway("POST", ROUTES[module].path, body=body, headers=headers))
+    answer.problem(status)
+    assert answer.headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("module", ROUTES)
+def test_a_preflight_is_answered(gateway: Gateway, module: str) -> None:
+    route = ROUTES[module]
+    headers = {"Origin": "https://app.example.com", "Access-Control-Request-Method": route.method}
+    answer = ask(handler_of(module), gateway("OPTIONS", route.path, parameters={"id": "x"}, headers=headers))
+    assert answer.status == 204
+    allowed = {name.strip().lower() for name in answer.headers["access-control-allow-headers"].split(",")}
+    assert allowed >= {"authorization", "content-type"}
+    assert route.method in answer.headers["access-control-allow-methods"]
+
+
+def test_the_origin_is_a_setting(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORS_ORIGIN", "https://app.example.com")
+    function = ModuleType("another")
+    function.handler = Api()  # type: ignore[attr-defined]
+    answer = ask(function, gateway("GET", "/", headers={"Origin": "https://app.example.com"}))
+    assert answer.headers["access-control-allow-origin"] == "https://app.example.com"
+    foreign = ask(function, gateway("GET", "/", headers={"Origin": "https://evil.example"}))
+    assert foreign.headers.get("access-control-allow-origin") != "https://evil.example"
+
+
+def test_a_rate_limit_tells_when_to_try_again(gateway: Gateway, limited: ModuleType) -> None:
+    answer = ask(limited, gateway("GET", "/limited"))
+    answer.problem(429)
+    assert answer.headers["retry-after"] == "7"
+
+
+def test_a_request_without_an_id_of_the_gateway_carries_the_invocations() -> None:
+    event = events.aws("GET", "/.well-known/jwks.json")
+    del event["requestContext"]["requestId"]
+    response = jwks.handler(event, events.Context())
+    assert response["multiValueHeaders"]["X-Request-Id"] == [events.Context.aws_request_id]
+
+
+@pytest.mark.parametrize("headers", [None, {}])
+def test_an_event_without_headers_is_read(headers: dict[str, str] | None) -> None:
+    event = events.aws("POST", "/image/generate", body="{}") | {"headers": headers, "multiValueHeaders": None}
+    ask(handler_of("image.generate"), event).problem(422)
+
+
+# ---------------------------------------------------------------- the log
+
+
+@pytest.mark.usefixtures("bucket", "painter")
+def test_one_line_of_the_log_tells_of_a_request(gateway: Gateway, log: Log) -> None:
+    caller = tokens.claims()
+    headers = {"Authorization": f"Bearer {tokens.access_token(**caller)}"}
+    event = gateway("POST", "/image/generate", body='{"prompt": "a very secret fox"}', headers=headers)
+    assert ask(handler_of("image.generate"), event).status == 201
+    (line,) = log.of("request")
+    assert line["request_id"] == events.REQUEST_ID
+    assert (line["method"], line["route"], line["status"]) == ("POST", "/image/generate", 201)
+    assert line["user_id"] == caller["sub"]
+    assert line["duration_ms"] >= 0
+    assert all(line["request_id"] == events.REQUEST_ID for line in log.lines())
+
+
+def test_the_line_of_a_request_without_a_caller_says_so(log: Log) -> None:
+    ask(handler_of("image.generate"), events.aws("POST", "/image/generate"))
+    ask(handler_of("image.generate"), events.aws("POST", "/image/generate", body="{}"))
+    assert [(line["user_id"], line["status"]) for line in log.of("request")] == [("anonymous", 400), ("anonymous", 422)]
+
+
+def test_a_caller_is_not_remembered_for_the_next_request(log: Log) -> None:
+    me = handler_of("image.list")
+    ask(me, events.aws("GET", "/admin/images", query={"limit": "x"}, identity=tokens.claims()))
+    ask(me, events.aws("GET", "/admin/images"))
+    assert [line["user_id"] for line in log.of("request")][-1] == "anonymous"
+
+
+def test_the_first_request_of_an_environment_is_its_cold_start(log: Log) -> None:
+    function = ModuleType("another")
+    function.handler = Api()  # type: ignore[attr-defined]
+    for _ in range(2):
+        ask(function, events.aws("GET", "/"))
+    assert [line["cold_start"] for line in log.of("request")] == [True, False]
+
+
+def test_a_path_is_logged_as_its_route(gateway: Gateway, log: Log) -> None:
+    ask(handler_of("image.get"), gateway("GET", "/image/{id}", parameters={"id": "x"}))
+    assert log.of("request")[0]["route"] == "/image/{id}"
+
+
+@pytest.mark.usefixtures("bucket", "painter", "speaker")
+def test_the_log_holds_neither_tokens_nor_prompts_nor_signed_urls(log: Log, capfd: pytest.CaptureFixture[str]) -> None:
+    token = tokens.access_token()
+    headers = {"Authorization": f"Bearer {token}"}
+    prompt = "the quick brown fox jumps"
+    for service in ("image", "tts"):
+        generate, download = handler_of(f"{service}.generate"), handler_of(f"{service}.download")
+        created = ask(
+            generate,
+            events.aws("POST", f"/{service}/generate", body=f'{{"prompt": "{prompt}"}}', headers=headers),
+        )
+        parameters = {"id": created.json["id"]}
+        resource = f"/{service}/{{id}}/download"
+        for query in (None, {"redirect": "true"}):
+            event = events.aws("GET", resource, parameters=parameters, query=query, headers=headers)
+            assert ask(download, event).status in (200, 302)
+        handler_of("auth.authorizer").handler(events.token_authorizer(f"Bearer {token}"), None)
+        refused = {"prompt": prompt, "size": prompt, "voice": prompt}
+        ask(generate, events.aws("POST", f"/{service}/generate", body=str(refused).replace("'", '"'), headers=headers))
+    printed = capfd.readouterr()
+    written = log.getvalue() + printed.out + printed.err
+    assert len(log.of("request")) == 8
+    for secret in (
+        token,
+        token.split(".")[1],
+        token.split(".")[2],
+        "quick brown",
+        "X-Amz-Signature",
+        "ana@example.com",
+    ):
+        assert secret not in written
+
+
+def test_an_error_of_ours_is_logged_with_its_traceback_and_answered_without(log: Log) -> None:
+    api = Api()
+
+    @api.get("/broken")
+    def broken() -> None:
+        raise RuntimeError("password123 at db.internal")
+
+    function = ModuleType("broken")
+    function.handler = api  # type: ignore[attr-defined]
+    answer = ask(function, events.aws("GET", "/broken"))
+    answer.problem(500)
+    assert "password123" not in answer.body
+    (line,) = log.of("unhandled error")
+    assert line["exception_name"] == "RuntimeError"
+    assert line["request_id"] == events.REQUEST_ID
+    assert log.of("request")[0]["status"] == 500

@@ -1,0 +1,187 @@
+"""Each function imports with Python, the boto3 that Lambda brings, and the layers that it declares; nothing else.
+
+A process of its own runs without site-packages, so the development environment is out of its sight. The packages of
+each layer are installed once, from its lock file, and kept in .local/test-layers.
+"""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import events, tokens
+from tests.unit.functions.template import ROOT, Function, functions
+
+CACHE = ROOT / ".local" / "test-layers"
+LAMBDA = ROOT / "requirements" / "lambda.txt"
+
+IMPORT = """
+import importlib, json
+module = importlib.import_module(call["module"])
+print(json.dumps({"callable": callable(module.handler), "modules": sorted(sys.modules)}))
+"""
+FIND = """
+import importlib.util, json
+print(json.dumps([name for name in call["names"] if importlib.util.find_spec(name)]))
+"""
+WALK = """
+import importlib, json, pkgutil
+package = importlib.import_module(call["package"])
+names = [found.name for found in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
+print(json.dumps([importlib.import_module(name).__name__ for name in names]))
+"""
+AUTHORIZE = """
+import json
+from auth.authorizer import handler
+answer = handler(call["event"], None)
+print(json.dumps({"answer": answer, "modules": sorted(sys.modules)}))
+"""
+LOAD = """
+import json
+from generation import chain
+print(json.dumps([provider.name for provider in chain.load(call["names"], call["kind"])]))
+"""
+
+
+def uv() -> list[str]:
+    """The installer: beside this Python, on the path, or as a module."""
+    beside = Path(sys.executable).parent / "uv"
+    found = str(beside) if beside.exists() else shutil.which("uv")
+    return [found] if found else [sys.executable, "-m", "uv"]
+
+
+@lru_cache
+def packages(lock: Path) -> Path:
+    """A folder with exactly the packages of a lock file."""
+    digest = hashlib.sha256(f"{sys.version}\n{lock.read_text()}".encode()).hexdigest()[:16]
+    folder = CACHE / f"{lock.parent.name}-{digest}"
+    if not folder.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=CACHE) as unfinished:
+            target = Path(unfinished) / "packages"
+            install = ["pip", "install", "--quiet", "--python", sys.executable, "--target", str(target)]
+            locked = ["--no-deps", "--require-hashes", "--compile-bytecode", "--requirement", str(lock)]
+            subprocess.run([*uv(), *install, *locked], check=True)
+            target.rename(folder)
+    return folder
+
+
+def layer_path(layer: str) -> list[Path]:
+    """What a layer puts on the path: its own package and its packages."""
+    folder = ROOT / "layers" / layer
+    return [folder, packages(folder / "requirements.txt")]
+
+
+def path_of(layers: Iterable[str]) -> list[Path]:
+    return [ROOT / "functions", *(entry for layer in layers for entry in layer_path(layer)), packages(LAMBDA)]
+
+
+def run(
+    code: str, path: Sequence[Path], variables: dict[str, str] | None = None, **call: Any
+) -> "subprocess.CompletedProcess[str]":
+    """Run code in a Python that sees the standard library and this path only."""
+    # -I: no variables of Python, no user's packages. -S: no site-packages. -B: no byte code among the sources.
+    start = f"import sys; sys.path[:0] = {[str(entry) for entry in path]!r}; call = {call!r}\n"
+    return subprocess.run(
+        [sys.executable, "-I", "-S", "-B", "-c", start + code],
+        env={"AWS_DEFAULT_REGION": "us-east-1", "HOME": "/nonexistent", **(variables or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def result(code: str, path: Sequence[Path], variables: dict[str, str] | None = None, **call: Any) -> Any:
+    done = run(code, path, variables, **call)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@lru_cache
+def imported(function: Function) -> Any:
+    """What importing the function's module gives."""
+    return result(IMPORT, path_of(function.layers), dict(function.variables), module=function.module)
+
+
+@pytest.mark.parametrize("module", functions())
+def test_a_function_imports_with_the_layers_it_declares(module: str) -> None:
+    assert imported(functions()[module])["callable"]
+
+
+@pytest.mark.parametrize("layer", ["core", "accounts", "generation"])
+def test_every_module_of_a_layer_imports_beside_core(layer: str) -> None:
+    assert result(WALK, path_of({"core": None, layer: None}), package=layer)
+
+
+def test_the_development_environment_is_out_of_sight() -> None:
+    names = ["pytest", "moto", "samcli", "hypothesis", "psycopg2", "requests", "PIL", "generation", "accounts"]
+    assert result(FIND, path_of(["core"]), names=[*names, "boto3", "core"]) == ["boto3", "core"]
+
+
+def test_a_function_without_its_layer_does_not_import() -> None:
+    register = functions()["auth.register"]
+    done = run(IMPORT, path_of(["core"]), dict(register.variables), module=register.module)
+    assert done.returncode == 1
+    assert "No module named 'accounts'" in done.stderr
+
+
+def test_a_function_without_a_package_of_its_layer_does_not_import() -> None:
+    register = functions()["auth.register"]
+    path = [entry for entry in path_of(register.layers) if not entry.name.startswith("accounts-")]
+    done = run(IMPORT, path, dict(register.variables), module=register.module)
+    assert done.returncode == 1
+    assert "No module named 'bcrypt'" in done.stderr or "No module named 'psycopg2'" in done.stderr
+
+
+@pytest.mark.parametrize("module", [name for name in functions() if name.startswith(("image.", "tts."))])
+def test_no_generation_function_has_a_way_to_the_database(module: str) -> None:
+    function = functions()[module]
+    assert not {"psycopg2", "accounts", "bcrypt"} & set(imported(function)["modules"])
+    assert result(FIND, path_of(function.layers), names=["psycopg2", "accounts", "bcrypt"]) == []
+
+
+@pytest.mark.parametrize("module", [name for name in functions() if name.startswith(("auth.", "users."))])
+def test_no_accounts_function_has_a_way_to_the_providers(module: str) -> None:
+    function = functions()[module]
+    foreign = ["requests", "gtts", "PIL", "generation", "offline"]
+    assert not set(foreign) & set(imported(function)["modules"])
+    assert result(FIND, path_of(function.layers), names=foreign) == []
+
+
+@pytest.mark.parametrize("module", [name for name in functions() if name.startswith(("auth.", "users."))])
+def test_an_accounts_function_does_not_wait_for_boto3_before_it_needs_it(module: str) -> None:
+    assert "boto3" not in imported(functions()[module])["modules"]
+
+
+def test_the_authorizer_decides_with_neither_boto3_nor_pydantic_nor_a_resolver() -> None:
+    variables = {
+        "JWKS": json.dumps(tokens.jwks()),
+        "TOKEN_ISSUER": tokens.ISSUER,
+        "TOKEN_AUDIENCE": tokens.AUDIENCE,
+    }
+    event = events.token_authorizer(f"Bearer {tokens.access_token()}")
+    answer = result(AUTHORIZE, path_of(functions()["auth.authorizer"].layers), variables, event=event)
+    assert answer["answer"]["policyDocument"]["Statement"][0]["Effect"] == "Allow"
+    heavy = {"boto3", "botocore", "pydantic", "aws_lambda_powertools", "psycopg2", "requests"}
+    assert not heavy & set(answer["modules"])
+
+
+@pytest.mark.parametrize(("kind", "names"), [("image", ["pollinations"]), ("speech", ["gtts"])])
+def test_providers_of_the_network_load_with_the_layers_that_are_always_there(kind: str, names: list[str]) -> None:
+    assert result(LOAD, path_of(["core", "generation"]), kind=kind, names=names) == names
+
+
+@pytest.mark.parametrize(("kind", "names"), [("image", ["pollinations", "offline"]), ("speech", ["gtts", "offline"])])
+def test_the_offline_engines_load_with_their_layer_and_not_without(kind: str, names: list[str]) -> None:
+    assert result(LOAD, path_of(["core", "generation", "offline"]), kind=kind, names=names) == names
+    done = run(LOAD, path_of(["core", "generation"]), kind=kind, names=names)
+    assert done.returncode == 1
+    assert "attach it or take the name out" in done.stderr

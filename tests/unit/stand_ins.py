@@ -1,0 +1,126 @@
+"""Stand-ins for what is not ours: providers, and the bad days of S3."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from core import ids
+from core.identity import Identity
+from generation.providers import Artifact, Deadline, ImageRequest, ProviderError, SpeechRequest
+from generation.storage import Bucket
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PNG = b"\x89PNG\r\n\x1a\n and some pixels"
+MP3 = b"ID3\x04 and some sound"
+
+ANA = Identity(ids.new(milliseconds=1_700_000_000_000), "ana@example.com", "user", "s-ana", 4_102_444_800)
+BEN = Identity(ids.new(milliseconds=1_700_000_000_001), "ben@example.com", "user", "s-ben", 4_102_444_800)
+ADMIN = Identity(ids.new(milliseconds=1_700_000_000_002), "admin@example.com", "admin", "s-admin", 4_102_444_800)
+
+
+@dataclass
+class Painter:
+    """A provider of pictures that delivers at once, or raises what it was given."""
+
+    name: str = "painter"
+    error: Exception | None = None
+    content_type: str = "image/png"
+    asked: list[ImageRequest] = field(default_factory=list)
+
+    def generate(self, request: ImageRequest, deadline: Deadline) -> Artifact:
+        self.asked.append(request)
+        assert deadline.remaining() > 0
+        if self.error:
+            raise self.error
+        return Artifact(PNG, self.content_type, self.name, "brush-1", cost_usd=0.002)
+
+
+@dataclass
+class Speaker:
+    """A provider of speech that delivers at once, or raises what it was given."""
+
+    name: str = "speaker"
+    voices: frozenset[str] = frozenset({"en", "es"})
+    error: Exception | None = None
+    asked: list[SpeechRequest] = field(default_factory=list)
+
+    def generate(self, request: SpeechRequest, deadline: Deadline) -> Artifact:
+        self.asked.append(request)
+        if self.error:
+            raise self.error
+        return Artifact(MP3, "audio/mpeg", self.name, "tongue-1", duration_seconds=1.25)
+
+
+def failing_painter(reason: str = "status 503") -> Painter:
+    """A provider of pictures on a bad day."""
+    return Painter("bad-painter", ProviderError(reason))
+
+
+class Watch:
+    """Records the calls of an S3 client, and lets some of them fail as S3 would."""
+
+    def __init__(self, client: "S3Client") -> None:
+        self._events = client.meta.events
+        self.calls: list[tuple[str, str]] = []
+        self._faults: list[tuple[str, str, Callable[[], object]]] = []
+
+    def __enter__(self) -> "Watch":
+        self._events.register("provide-client-params.s3", self._note)
+        self._events.register("before-call.s3", self._interfere)
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._events.unregister("provide-client-params.s3", self._note)
+        self._events.unregister("before-call.s3", self._interfere)
+
+    def keys(self, operation: str) -> list[str]:
+        """The keys that this operation was called with, in order."""
+        return [key for name, key in self.calls if name == operation]
+
+    def answer(self, operation: str, status: int, code: str, *, key: str = "", times: int = 1) -> None:
+        """Let the next ``times`` calls on keys that contain ``key`` be answered with an error."""
+        error = {"Error": {"Code": code, "Message": "injected"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+        self._faults += [(operation, key, lambda: (SimpleNamespace(status_code=status), error))] * times
+
+    def fail(self, operation: str, error: Exception, *, key: str = "", times: int = 1) -> None:
+        """Let the next ``times`` calls on keys that contain ``key`` raise."""
+
+        def raise_error() -> object:
+            raise error
+
+        self._faults += [(operation, key, raise_error)] * times
+
+    def _note(self, params: dict[str, Any], model: Any, **_more: object) -> None:
+        self.calls.append((model.name, params.get("Key", params.get("Prefix", ""))))
+
+    def _interfere(self, model: Any, params: dict[str, Any], **_more: object) -> object:
+        for place, (operation, key, act) in enumerate(self._faults):
+            if operation == model.name and key in params["url_path"]:
+                del self._faults[place]
+                return act()
+        return None
+
+
+class AtomicBucket(Bucket):
+    """A bucket of moto that checks and writes at once, as S3 does; moto does it in two steps."""
+
+    _lock = threading.Lock()
+
+    def replace(self, key: str, content: bytes, content_type: str, *, expected: str | None) -> None:
+        with self._lock:
+            super().replace(key, content, content_type, expected=expected)
+
+
+@contextmanager
+def environment_caches_cleared(*caches: Any) -> Iterator[None]:
+    """Forget what an execution environment keeps, before and after."""
+    for cache in caches:
+        cache.cache_clear()
+    yield
+    for cache in caches:
+        cache.cache_clear()
