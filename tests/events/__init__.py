@@ -72,7 +72,7 @@ def aws(
         "X-Forwarded-Proto": "https",
         **(headers or {}),
     }
-    context = {
+    context: Event = {
         "resourceId": "b1q3rs",
         "resourcePath": resource,
         "operationName": None,

@@ -65,8 +65,10 @@ class Watch:
     """Records the calls of an S3 client, and lets some of them fail as S3 would."""
 
     def __init__(self, client: "S3Client") -> None:
-        self._events = client.meta.events
+        # The hooks' type does not know that an answer may be returned.
+        self._events: Any = client.meta.events
         self.calls: list[tuple[str, str]] = []
+        self.page_size: int | None = None
         self._faults: list[tuple[str, str, Callable[[], object]]] = []
 
     def __enter__(self) -> "Watch":
@@ -97,6 +99,8 @@ class Watch:
 
     def _note(self, params: dict[str, Any], model: Any, **_more: object) -> None:
         self.calls.append((model.name, params.get("Key", params.get("Prefix", ""))))
+        if self.page_size and model.name == "ListObjectsV2":
+            params["MaxKeys"] = self.page_size
 
     def _interfere(self, model: Any, params: dict[str, Any], **_more: object) -> object:
         for place, (operation, key, act) in enumerate(self._faults):

@@ -11,6 +11,7 @@ from moto import mock_aws
 
 from core import identity
 from generation import chain, library, settings
+from generation.services import IMAGE
 from tests import events, tokens
 from tests.events import Gateway
 
@@ -35,7 +36,7 @@ def _environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("JWKS", json.dumps(tokens.jwks()))
     monkeypatch.setenv("TOKEN_ISSUER", tokens.ISSUER)
     monkeypatch.setenv("TOKEN_AUDIENCE", tokens.AUDIENCE)
-    with environment_caches_cleared(identity.verifier, settings.current, library.open_library):
+    with environment_caches_cleared(identity.verifier):
         yield
 
 
@@ -46,13 +47,22 @@ def s3() -> Iterator["S3Client"]:
         yield boto3.client("s3")
 
 
-@pytest.fixture
-def bucket(s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> str:
-    """The name of a new bucket, which the function is configured with."""
+@pytest.fixture(scope="module")
+def _bucket(s3: "S3Client") -> Iterator[str]:
+    """A bucket of the module, whose functions keep their clients from test to test as on Lambda."""
     name = f"llmhist-{next(_numbers)}"
     s3.create_bucket(Bucket=name)
-    monkeypatch.setenv("BUCKET", name)
-    return name
+    with environment_caches_cleared(settings.current, library.open_library):
+        yield name
+
+
+@pytest.fixture
+def bucket(s3: "S3Client", _bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of an empty bucket, which the function is configured with."""
+    monkeypatch.setenv("BUCKET", _bucket)
+    yield _bucket
+    for item in s3.list_objects_v2(Bucket=_bucket).get("Contents", []):
+        s3.delete_object(Bucket=_bucket, Key=item["Key"])
 
 
 @pytest.fixture
@@ -72,8 +82,9 @@ def speaker(monkeypatch: pytest.MonkeyPatch) -> Speaker:
 
 
 @pytest.fixture
-def s3_watch(s3: "S3Client", bucket: str) -> Iterator[Watch]:
+def s3_watch(bucket: str) -> Iterator[Watch]:
     """The calls of the image service's own client, and a way to let them fail."""
-    opened = library.open_bucket(bucket)
-    with Watch(opened._client) as watching, mock.patch.object(library, "open_bucket", lambda *_, **__: opened):
+    opened = library.open_library(IMAGE).bucket
+    assert opened.name == bucket
+    with Watch(opened._client) as watching:
         yield watching

@@ -10,6 +10,7 @@ from tests import events, tokens
 from tests.events import Gateway
 from tests.unit.functions.answers import ask
 
+BAD_TOKENS = tokens.bad_tokens()
 STAGE = "arn:aws:execute-api:us-east-1:123456789012:abcdef1234/dev"
 
 
@@ -46,9 +47,9 @@ def test_a_good_token_opens_the_whole_stage_and_tells_who_holds_it(capsys: pytes
     assert claims["email"] not in line
 
 
-@pytest.mark.parametrize("flaw", tokens.bad_tokens())
+@pytest.mark.parametrize("flaw", BAD_TOKENS)
 def test_a_bad_token_is_denied_without_a_word_about_it(flaw: str, capsys: pytest.CaptureFixture[str]) -> None:
-    token = tokens.bad_tokens()[flaw]
+    token = BAD_TOKENS[flaw]
     answer = authorizer.handler(events.token_authorizer(f"Bearer {token}"), None)
     assert answer["policyDocument"]["Statement"] == [
         {"Action": "execute-api:Invoke", "Effect": "Deny", "Resource": f"{STAGE}/*"}

@@ -8,7 +8,7 @@ import pytest
 from core import identity, ids
 from core.errors import Unauthorized
 from core.identity import Identity, TokenVerifier
-from generation import chain
+from generation import chain, library, settings
 from generation.history import History
 from generation.providers import PromptRefused, ProviderTimeout
 from generation.services import IMAGE
@@ -20,10 +20,13 @@ from tests.events import Gateway
 from tests.unit.functions import bodies
 from tests.unit.functions.answers import Answer, ask
 from tests.unit.generation.samples import identifier, line
-from tests.unit.stand_ins import ADMIN, ANA, BEN, Painter, Watch, failing_painter
+from tests.unit.stand_ins import ADMIN, ANA, BEN, Painter, Watch, environment_caches_cleared, failing_painter
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+BAD_TOKENS = tokens.bad_tokens()
 
 
 def bearer(caller: Identity | None) -> dict[str, str]:
@@ -238,7 +241,8 @@ def test_a_function_that_is_not_configured_answers_500_without_details(
     monkeypatch: pytest.MonkeyPatch, gateway: Gateway
 ) -> None:
     monkeypatch.delenv("BUCKET", raising=False)
-    problem = post({"prompt": "a fox"}, gateway=gateway).problem(500)
+    with environment_caches_cleared(settings.current, library.open_library):
+        problem = post({"prompt": "a fox"}, gateway=gateway).problem(500)
     assert "BUCKET" not in problem["detail"]
 
 
@@ -246,9 +250,9 @@ def test_a_function_that_is_not_configured_answers_500_without_details(
 
 
 @pytest.mark.usefixtures("bucket")
-@pytest.mark.parametrize("flaw", tokens.bad_tokens())
+@pytest.mark.parametrize("flaw", BAD_TOKENS)
 def test_a_bad_token_is_401_and_never_anonymous(gateway: Gateway, painter: Painter, flaw: str) -> None:
-    headers = {"Authorization": f"Bearer {tokens.bad_tokens()[flaw]}"}
+    headers = {"Authorization": f"Bearer {BAD_TOKENS[flaw]}"}
     for function, event in (
         (generate, gateway("POST", "/image/generate", body='{"prompt": "a"}', headers=headers)),
         (get, gateway("GET", "/image/{id}", parameters={"id": ids.new()}, headers=headers)),

@@ -11,6 +11,7 @@ import pytest
 from moto import mock_aws
 
 from accounts import signing_keys
+from accounts.signing_keys import SigningKey
 from core.identity import TokenVerifier
 from ops import signing_key
 from tests import events, tokens
@@ -75,13 +76,20 @@ def _aws() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module")
+def key_pairs() -> list[SigningKey]:
+    """As many pairs as a stack of these tests makes. Each takes a tenth of a second."""
+    return [signing_keys.generate() for _ in range(7)]
+
+
 @pytest.fixture
-def stack(reports: Reports, monkeypatch: pytest.MonkeyPatch) -> Stack:
+def stack(reports: Reports, key_pairs: list[SigningKey], monkeypatch: pytest.MonkeyPatch) -> Stack:
     name = f"jwks-{next(_numbers)}"
     arn = signing_key._secrets().create_secret(Name=name)["ARN"]
     signing_key._parameters().put_parameter(Name=name, Value='{"keys":[]}', Type="String")
     monkeypatch.setenv("SIGNING_SECRET_ARN", arn)
     monkeypatch.setenv("JWKS_PARAMETER", name)
+    monkeypatch.setattr(signing_keys, "generate", iter(key_pairs).__next__)
     return Stack(reports, arn)
 
 

@@ -1,6 +1,7 @@
 import json
 from datetime import date
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 from urllib.parse import urlsplit
 
 import pytest
@@ -9,10 +10,9 @@ from core import ids
 from core.errors import BadGateway, Forbidden, NotFound, ServiceUnavailable, Unprocessable
 from core.identity import Identity
 from generation import keys, records, settings
-from generation import library as library_module
 from generation.history import History
-from generation.library import Items, Library, open_library
-from generation.providers import ImageRequest, PromptRefused, SpeechRequest
+from generation.library import GENERATION_SECONDS, Items, Library, open_library
+from generation.providers import Deadline, ImageRequest, PromptRefused, SpeechRequest
 from generation.records import Generation
 from generation.services import IMAGE, SPEECH
 from generation.storage import SIGNED_URL_SECONDS, Bucket
@@ -147,19 +147,14 @@ def test_nothing_is_committed_when_storage_fails_on_the_way(
     assert not any(keys.record_id_of(key) for key in keys_written)
 
 
-@pytest.mark.parametrize(
-    ("remaining_ms", "least", "most"), [(28_000, 23.0, library_module.GENERATION_SECONDS), (10_000, 6.0, 7.0)]
-)
+@pytest.mark.parametrize(("remaining_ms", "least", "most"), [(28_000, 23.0, GENERATION_SECONDS), (10_000, 6.0, 7.0)])
 def test_providers_get_the_time_that_storing_does_not_need(
-    library: Library, monkeypatch: pytest.MonkeyPatch, remaining_ms: int, least: float, most: float
+    library: Library, remaining_ms: int, least: float, most: float
 ) -> None:
-    given: list[float] = []
-    monkeypatch.setattr(library_module, "Deadline", lambda seconds: given.append(seconds) or original(seconds))
-    paint(library, remaining_ms=remaining_ms)
-    assert least <= given[0] <= most
-
-
-original = library_module.Deadline
+    with mock.patch("generation.library.Deadline", wraps=Deadline) as deadline:
+        paint(library, remaining_ms=remaining_ms)
+    (seconds,) = deadline.call_args.args
+    assert least <= seconds <= most
 
 
 # ---------------------------------------------------------------- read

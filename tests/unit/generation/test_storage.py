@@ -110,12 +110,14 @@ def test_a_bucket_that_does_not_exist_is_unavailable_and_not_empty(s3: "S3Client
 
 
 def test_keys_and_folders_are_listed_in_order_over_many_pages(bucket: Bucket, s3: "S3Client", watch: Watch) -> None:
-    names = [f"p/{year}/{number:04}" for year in (2025, 2026) for number in range(501)]
+    names = [f"p/{year}/{number:02}" for year in (2025, 2026) for number in range(7)]
     for name in names:
         s3.put_object(Bucket=bucket.name, Key=name)
+    watch.page_size = 5
     watch.calls.clear()
     assert list(bucket.keys("p/")) == names
-    assert len(watch.calls) == 2
+    assert len(watch.calls) == 3
+    watch.page_size = 1
     assert list(bucket.folders("p/")) == ["2025/", "2026/"]
     assert list(bucket.keys("q/")) == list(bucket.folders("q/")) == []
 
