@@ -3,7 +3,7 @@
 # PYTHON_RUNTIME and ARCHITECTURE say for which runtime (the template's defaults unless set; give `sam build` the same).
 # LAYER_TARGET=host builds for this machine and this `python`, for the local platform.
 
-PYTHON_RUNTIME ?= python3.11
+PYTHON_RUNTIME ?= python3.13
 ARCHITECTURE ?= arm64
 LAYER_TARGET ?= lambda
 
@@ -28,7 +28,7 @@ endif
 locked := --quiet --only-binary :all: --require-hashes --no-deps --requirement requirements.txt
 
 # LAYER_CACHE names a folder for what was installed and compiled, so that an edit of our own package costs little.
-lock_digest = $(shell { echo $(install) $(LAYER_TARGET); cat requirements.txt $(lastword $(MAKEFILE_LIST)); } | cksum | tr ' ' -)
+lock_digest = $(shell { echo $(install) $(LAYER_TARGET) $(PYTHON_RUNTIME) $(ARCHITECTURE); cat requirements.txt $(lastword $(MAKEFILE_LIST)); } | cksum | tr ' ' -)
 installed = $(if $(LAYER_CACHE),$(LAYER_CACHE)/$(1)-$(lock_digest),$(target))
 
 # Nothing at run time reads tests, type stubs or C sources.

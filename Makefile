@@ -1,0 +1,147 @@
+# Every command that a person runs; `make help` lists them.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# The first Python from 3.11 on that is there; PYTHON=python3.12 chooses another.
+CANDIDATES := python3 python3.13 python3.12 python3.11 python3.14 python
+IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(shell for python in $(CANDIDATES); do \
+  if $$python -c '$(IS_NEW_ENOUGH)' >/dev/null 2>&1; then echo $$python; break; fi; done)
+endif
+
+VENV := .venv/bin
+PLATFORM := $(VENV)/python -m localstack
+SOURCES := functions layers localstack tests benchmarks
+LAYERS := core accounts generation offline
+LOCK := $(VENV)/uv pip compile --quiet --generate-hashes --universal --no-header --no-emit-index-url \
+  --python-version 3.11 --no-config
+
+# ---------------------------------------------------------------- environments
+
+.PHONY: python environment environments
+
+python:
+	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(IS_NEW_ENOUGH)' 2>/dev/null; then \
+	  echo "  Python 3.11 or newer is needed; $(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>&1 || true)" >&2; \
+	  echo "  what to do  install one, or name it: PYTHON=python3.12 make $(MAKECMDGOALS)" >&2; exit 1; fi
+
+environment: python
+	@$(PYTHON) -m localstack.environments dev
+
+environments: python
+	@$(PYTHON) -m localstack.environments
+
+# ---------------------------------------------------------------- the platform on this machine
+
+.PHONY: up down status logs logs-auth logs-image logs-speech healthcheck build deploy promote describe
+.PHONY: database-stop database-start sam-local-env
+
+up: environments ## start everything, deploy what changed, print the URL
+	@$(PLATFORM) up
+
+down: ## stop everything; the state stays
+	@if [ -x $(VENV)/python ]; then $(PLATFORM) down; else echo "  platform      was never started"; fi
+
+status: environment ## what runs, where it listens, what is deployed
+	@$(PLATFORM) status
+
+logs: environment ## follow the logs of all functions and of the platform
+	@$(PLATFORM) logs all
+
+logs-auth logs-image logs-speech: environment ## follow the logs of one service
+	@$(PLATFORM) logs $(@:logs-%=%)
+
+healthcheck: environment ## GET /healthz?deep=true
+	@$(PLATFORM) healthcheck
+
+build: environment ## build functions and layers
+	@$(PLATFORM) build
+
+deploy: environments ## build and put the present sources live
+	@$(PLATFORM) deploy
+
+promote: environment ## make an account an admin: make promote EMAIL=you@example.com
+	@test -n "$(EMAIL)" || { echo "  say whom: make promote EMAIL=you@example.com" >&2; exit 1; }
+	@$(PLATFORM) promote "$(EMAIL)"
+
+describe: environment ## the running platform as JSON, for scripts
+	@$(PLATFORM) describe
+
+database-stop database-start: environment ## stop or start PostgreSQL alone, to see the platform without it
+	@$(PLATFORM) database $(@:database-%=%)
+
+sam-local-env: environment ## write the functions' environment for sam local start-api
+	@$(PLATFORM) sam-local
+
+# ---------------------------------------------------------------- the history
+
+.PHONY: verify-index reindex redrive
+# The shell has a USER of its own; only one that is given to make counts.
+USER_ID = $(if $(filter command line,$(origin USER)),$(USER))
+INDEX_OPTIONS = --service "$(SERVICE)" --user "$(USER_ID)" --from "$(FROM)" --to "$(TO)" $(if $(GRACE),--grace $(GRACE))
+
+verify-index: environment ## compare history and records: [SERVICE=image] [USER=id] [FROM=2026-11-01] [TO=…] [TARGET=aws]
+	@$(PLATFORM) verify-index $(INDEX_OPTIONS)
+
+reindex: environment ## repair the history from the records: SERVICE=image [USER=id] [FROM=…] [TO=…] [TARGET=aws]
+	@$(PLATFORM) reindex $(INDEX_OPTIONS)
+
+redrive: environment ## move the messages of the dead-letter queues back: [SERVICE=image] [TARGET=aws]
+	@$(PLATFORM) redrive --service "$(SERVICE)"
+
+# ---------------------------------------------------------------- tests
+
+.PHONY: test test-unit test-integration test-auth test-image test-speech test-protected lint format
+
+# Byte code among the sources would make `sam build` take them for changed.
+test test-unit test-integration lint: export PYTHONDONTWRITEBYTECODE := 1
+
+test: environments ## unit and integration tests, with branch coverage (90 % or more)
+	@$(VENV)/coverage erase
+	@$(VENV)/python -m pytest tests/unit tests/integration --cov --cov-branch --cov-report=term --cov-fail-under=90
+
+test-unit: environment ## unit tests: no network, no platform
+	@$(VENV)/python -m pytest tests/unit
+
+test-integration: environments ## integration tests: they start a platform of their own
+	@$(VENV)/python -m pytest tests/integration
+
+test-auth test-image test-speech test-protected: environment ## call one part of the running platform, print what goes and comes
+	@$(PLATFORM) smoke $(@:test-%=%)
+
+lint: environment ## ruff, mypy, import rules, the template
+	@$(VENV)/ruff check $(SOURCES)
+	@$(VENV)/ruff format --check $(SOURCES)
+	@$(VENV)/mypy functions layers localstack
+	@PYTHONPATH=functions:layers/core:layers/accounts:layers/generation:layers/offline $(VENV)/lint-imports --no-cache
+	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)/sam validate --lint
+
+format: environment ## format the code and sort imports
+	@$(VENV)/ruff check --fix-only --quiet $(SOURCES)
+	@$(VENV)/ruff format $(SOURCES)
+
+# ---------------------------------------------------------------- upkeep
+
+.PHONY: lock clean help
+
+lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest versions)
+	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/uv.in -o requirements/uv.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/dev.in -o requirements/dev.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/platform.in -o requirements/platform.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt requirements/lambda.in -o requirements/lambda.txt
+	@for layer in $(LAYERS); do $(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt \
+	  layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; done
+
+clean: down ## remove builds and environments (STATE=1: also accounts, pictures and all other state)
+	@rm -rf .venv .aws-sam .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .local/platform .local/layer-cache .local/build* .local/functions .local/packages .local/logs .local/run
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+	@if [ -n "$(STATE)" ]; then rm -rf .local; echo "  state         removed"; \
+	  elif [ -d .local/state ]; then echo "  state         kept in .local/state (make clean STATE=1 removes it)"; fi
+
+help: ## this list
+	@sed -nE 's/^([a-z][a-z -]*):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r names text; do \
+	  for name in $$names; do printf '  %-17s %s\n' "$$name" "$$text"; done; done
+	@echo; echo "  Settings: API_PORT=3000 AWS_PORT=4566 IMAGE_PROVIDERS=pollinations,offline TTS_PROVIDERS=gtts,offline PYTHON=python3"

@@ -1,0 +1,1 @@
+"""The whole platform on one machine: environments, embedded PostgreSQL and MiniStack, deployment, and smoke calls."""

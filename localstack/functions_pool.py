@@ -1,0 +1,125 @@
+"""How MiniStack runs functions here: an interpreter that sees only boto3, shared unpacked code, bounded bursts."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import threading
+import time
+import zipfile
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+COLD_STARTS_AT_ONCE = os.cpu_count() or 1
+# A function that never gets ready must not stop the others for ever.
+LONGEST_WAIT_SECONDS = 20.0
+POLL_SECONDS = 0.005
+
+
+def install(lambda_runtime: Any, lambda_service: Any, interpreter: Path, unpacked: Path) -> None:
+    """Put everything of this module into MiniStack's `core.lambda_runtime` and `services.lambda_svc`."""
+    _use_interpreter(lambda_runtime, interpreter)
+    _share_unpacked_code(lambda_runtime, unpacked)
+    _bound_cold_starts(lambda_runtime, lambda_service)
+
+
+def _use_interpreter(lambda_runtime: Any, interpreter: Path) -> None:
+    """Functions see Python, boto3 and their layers, as on AWS; not what MiniStack itself needs."""
+    detect = lambda_runtime._detect_runtime_binary
+
+    def detected(runtime: str) -> tuple[str, str]:
+        binary, script = detect(runtime)
+        return (str(interpreter), script) if runtime.startswith("python") else (binary, script)
+
+    lambda_runtime._detect_runtime_binary = detected
+
+
+def _share_unpacked_code(lambda_runtime: Any, unpacked: Path) -> None:
+    """Unpack each package once, by its content, instead of once for each environment; read-only, as on AWS."""
+    guard = threading.Lock()
+
+    class SharedArchive(zipfile.ZipFile):
+        """An archive that `extractall` links to one unpacked copy."""
+
+        def __init__(self, file: Any, *arguments: Any, **named: Any) -> None:
+            super().__init__(file, *arguments, **named)
+            self.source = file
+
+        def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
+            """Point `path`, an empty folder, at the unpacked copy."""
+            target = Path(path)
+            if members is not None or pwd is not None or any(target.iterdir()):
+                super().extractall(path, members, pwd)
+                return
+            with open(self.source, "rb") as content:
+                digest = _digest(content)
+            with guard:
+                copy = unpacked / digest
+                if not copy.exists():
+                    _remove_unused(unpacked)
+                    fresh = unpacked / f"{digest}.{os.getpid()}"
+                    shutil.rmtree(fresh, ignore_errors=True)
+                    super().extractall(fresh)
+                    fresh.rename(copy)
+                target.rmdir()
+                target.symlink_to(copy, target_is_directory=True)
+            Path(self.source).unlink()
+
+    class Archives:
+        """Stands for the `zipfile` module inside MiniStack's runtime."""
+
+        ZipFile = SharedArchive
+        BadZipFile = zipfile.BadZipFile
+        LargeZipFile = zipfile.LargeZipFile
+        LargeFileError = zipfile.LargeZipFile
+
+    unpacked.mkdir(parents=True, exist_ok=True)
+    lambda_runtime.zipfile = Archives
+
+
+def _remove_unused(unpacked: Path) -> None:
+    """Remove the copies that no environment links to: those of earlier deployments."""
+    environments = Path(tempfile.gettempdir()).glob("ministack-lambda-*/*")
+    used = {link.resolve() for link in environments if link.is_symlink()}
+    for copy in set(unpacked.iterdir()) - used:
+        shutil.rmtree(copy)
+
+
+def _digest(content: BufferedReader) -> str:
+    return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _bound_cold_starts(lambda_runtime: Any, lambda_service: Any) -> None:
+    """A burst waits for a free environment while as many as there are processors are already starting.
+
+    Fifty cold starts at the same time take a small machine longer than the calls themselves. A call that waits
+    for its environment still starts another one as soon as a processor is free for that, so that slow providers
+    do not hold others back.
+    """
+    acquire = lambda_runtime.acquire_worker
+    admission = threading.Lock()
+
+    def may_go(key: str) -> bool:
+        with lambda_runtime._lock:
+            if any(not worker.in_use for worker in lambda_runtime._workers.get(key, [])):
+                return True
+            everyone = [worker for workers in lambda_runtime._workers.values() for worker in workers]
+            starting = [worker for worker in everyone if worker.in_use and worker._cold]
+            return len(starting) < COLD_STARTS_AT_ONCE
+
+    def patient(
+        name: str, config: dict[str, Any], code: bytes, qualifier: str = "$LATEST", max_concurrency: int | None = None
+    ) -> Any:
+        key = lambda_runtime._worker_key(name, config, qualifier)
+        deadline = time.monotonic() + LONGEST_WAIT_SECONDS
+        while True:
+            with admission:
+                if may_go(key) or time.monotonic() >= deadline:
+                    return acquire(name, config, code, qualifier=qualifier, max_concurrency=max_concurrency)
+            time.sleep(POLL_SECONDS)
+
+    lambda_runtime.acquire_worker = patient
+    lambda_service.acquire_worker = patient

@@ -1,0 +1,148 @@
+"""The operator's commands for the history: verify and repair the index, redrive dead-letter queues.
+
+They speak to the platform on this machine or, with TARGET=aws, to the stack in the account whose credentials the
+shell has. The work is done by the stack's own function and queues; this only asks and prints.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from localstack import console, stack
+from localstack.commands import running_settings
+from localstack.console import CommandFailed
+from localstack.settings import STACK_NAME, Settings
+
+SERVICES = {"image": "Image", "tts": "Tts"}
+KINDS = {
+    "missing": "records without a line",
+    "doubled": "ids with more than one line",
+    "orphaned": "lines without a record",
+    "differing": "lines that are not what their record says",
+    "unreadable": "records that are not valid",
+}
+SHOWN = 20
+# A function runs for 15 minutes at most; asking twice would do the work twice.
+_PATIENT = Config(read_timeout=920, connect_timeout=5, retries={"total_max_attempts": 1})
+
+
+@dataclass(frozen=True)
+class Target:
+    """A deployed stack."""
+
+    outputs: dict[str, str]
+    settings: Settings | None
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of where the stack is."""
+        if self.settings:
+            return stack.client(self.settings, service, config=_PATIENT)
+        return boto3.client(service, config=_PATIENT)  # type: ignore[call-overload]
+
+
+def target(settings: Settings) -> Target:
+    """The stack that TARGET names: `local` (also when nothing does) or `aws`. Raises CommandFailed."""
+    name = os.environ.get("TARGET") or "local"
+    if name not in ("local", "aws"):
+        raise CommandFailed("TARGET", f"{name!r} is neither local nor aws", "leave it out, or set TARGET=aws")
+    running = running_settings(settings) if name == "local" else None
+    stack_name = os.environ.get("STACK") or STACK_NAME
+    described = Target({}, running).client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
+    return Target({item["OutputKey"]: item["OutputValue"] for item in described["Outputs"]}, running)
+
+
+def day(text: str) -> str:
+    """A date as the commands take it; an empty one is today. Raises ValueError."""
+    return str(datetime.date.fromisoformat(text) if text else datetime.datetime.now(datetime.UTC).date())
+
+
+def reindex(settings: Settings, options: Any, *, repair: bool) -> None:
+    """Compare the history with the records and, with `repair`, put it right.
+
+    Raises CommandFailed when something is wrong and was not repaired.
+    """
+    stack_now = target(settings)
+    services = [options.service] if options.service else list(SERVICES)
+    wrong = sum(_reindex(stack_now, service, options, repair=repair) for service in services)
+    if wrong and not repair:
+        raise CommandFailed(
+            "verify-index",
+            f"{wrong} of the history's lines are not as they should be",
+            f"make reindex SERVICE=… FROM={options.first} TO={options.last} puts them right",
+        )
+
+
+def _reindex(stack_now: Target, service: str, options: Any, *, repair: bool) -> int:
+    order: dict[str, Any] = {
+        "service": service,
+        "from": options.first,
+        "to": options.last,
+        "repair": repair,
+        "graceSeconds": options.grace,
+    } | ({"user": options.user} if options.user else {})
+    found: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    records = lines = 0
+    first: str | None = options.first
+    while first:
+        with console.step(service, f"comparing {first} to {options.last}") as step:
+            answer = _ask(stack_now, order | {"from": first})
+            records += answer["records"]
+            lines += answer["lines"]
+            step.note = f"{answer['from']} to {answer['to']}: {answer['records']} records, {answer['lines']} lines"
+        for kind in KINDS:
+            found[kind] += answer[kind]
+        first = answer["next"]
+    for kind, ids in found.items():
+        if ids:
+            console.line("", f"{len(ids)} {KINDS[kind]} ({kind})")
+            for one in ids[:SHOWN]:
+                console.line("", f"  {one}")
+            if len(ids) > SHOWN:
+                console.line("", f"  and {len(ids) - SHOWN} more")
+    total = sum(map(len, found.values()))
+    repaired = total - len(found["unreadable"])
+    if not total:
+        console.line(service, "nothing is wrong" + (", nothing was changed" if repair else ""))
+    elif repair:
+        console.line(service, f"{repaired} repaired; run make verify-index to see")
+    return total
+
+
+def _ask(stack_now: Target, order: dict[str, Any]) -> dict[str, Any]:
+    answer = stack_now.client("lambda").invoke(
+        FunctionName=stack_now.outputs["ReindexFunctionName"], Payload=json.dumps(order).encode()
+    )
+    content = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer or "errorMessage" in content:
+        raise CommandFailed("reindex", str(content.get("errorMessage", content)), "check the options, then the logs")
+    outcome: dict[str, Any] = content
+    return outcome
+
+
+def redrive(settings: Settings, service: str) -> None:
+    """Move the messages of the dead-letter queues back to where they were processed."""
+    stack_now = target(settings)
+    sqs = stack_now.client("sqs")
+    for name in [service] if service else list(SERVICES):
+        queue = stack_now.outputs[f"{SERVICES[name]}RecordQueueUrl"]
+        dead_letters = stack_now.outputs[f"{SERVICES[name]}DeadLetterQueueUrl"]
+        with console.step(name, "moving messages") as step:
+            step.note = f"{_move(sqs, dead_letters, queue)} messages moved back to the queue"
+
+
+def _move(sqs: Any, source: str, destination: str) -> int:
+    """Move what is there. A message is removed from the source when the destination has it, never before."""
+    moved = 0
+    while messages := sqs.receive_message(QueueUrl=source, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages"):
+        for message in messages:
+            sqs.send_message(QueueUrl=destination, MessageBody=message["Body"])
+            sqs.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
+            moved += 1
+    return moved

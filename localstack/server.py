@@ -1,0 +1,124 @@
+"""The platform's long-running process: PostgreSQL, then MiniStack and the API's own listener, until SIGTERM."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import fcntl
+import importlib
+import json
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from localstack import edge, environments, postgres, settings
+from localstack.console import CommandFailed
+from localstack.emulator import Emulator
+from localstack.instance import Instance
+
+SAVE_SECONDS = 15
+GRACE_SECONDS = 3
+
+
+def _addresses(port: int) -> list[str]:
+    """Loopback only; `localhost` may mean either family, and a stranger on the other one would get our calls."""
+    addresses = [f"127.0.0.1:{port}"]
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("::1", port))
+    except OSError:
+        return addresses
+    return [*addresses, f"[::1]:{port}"]
+
+
+def _take(lock: IO[str]) -> bool:
+    """Take the platform's lock; a command that only asks whether we run holds it for an instant."""
+    for _attempt in range(20):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.05)
+        else:
+            return True
+    return False
+
+
+async def _serve(config: settings.Settings, instance: Instance) -> None:
+    serve = importlib.import_module("hypercorn.asyncio").serve
+    hypercorn = importlib.import_module("hypercorn.config").Config()
+    emulator = Emulator(environments.functions().python, config.run / "packages")
+    application = edge.by_port(
+        {
+            config.api_port: edge.api_listener(
+                emulator.application, edge.Endpoint(instance.endpoint_file), config.api_port
+            ),
+            config.aws_port: edge.aws_listener(emulator.application, emulator.save),
+        },
+        lifespan=emulator.application,
+    )
+    hypercorn.bind = [*_addresses(config.api_port), *_addresses(config.aws_port)]
+    hypercorn.graceful_timeout = GRACE_SECONDS
+    hypercorn.shutdown_timeout = GRACE_SECONDS
+    hypercorn.keep_alive_timeout = 75
+    hypercorn.loglevel = "WARNING"
+
+    ending = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ending.set)
+
+    async def save_regularly() -> None:
+        """A killed process loses only what happened since."""
+        while True:
+            await asyncio.sleep(SAVE_SECONDS)
+            await emulator.save(everything=False)
+
+    saving = asyncio.create_task(save_regularly())
+    instance.describe(os.getpid(), config)
+    try:
+        await serve(application, hypercorn, shutdown_trigger=ending.wait)
+    finally:
+        saving.cancel()
+        emulator.end_functions()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the platform of a home folder until SIGTERM."""
+    parser = argparse.ArgumentParser(prog="localstack.server", description=main.__doc__)
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--api-port", type=int, required=True)
+    parser.add_argument("--aws-port", type=int, required=True)
+    options = parser.parse_args(arguments)
+    config = settings.Settings(options.home, options.api_port, options.aws_port, template=Path())
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+
+    instance = Instance(config.home)
+    with instance.lock_file.open("w") as lock:
+        if not _take(lock):
+            print("another process of this platform is running", file=sys.stderr)
+            return 1
+        for leftover in ("tmp", "packages"):
+            shutil.rmtree(config.run / leftover, ignore_errors=True)
+        (config.run / "tmp").mkdir(parents=True)
+        cluster = postgres.Cluster(config.state / "postgres")
+        try:
+            postgres.start(cluster)
+            asyncio.run(_serve(config, instance))
+        except CommandFailed as failure:
+            print(json.dumps({"what": failure.what, "why": failure.why, "remedy": failure.remedy}), file=sys.stderr)
+            return 1
+        finally:
+            postgres.stop(cluster)
+            instance.forget()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
