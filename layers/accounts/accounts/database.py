@@ -16,9 +16,9 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from accounts.connection import Connection, Cursor, DeadlinePassed, connect
 from accounts.connection_string import connection_parameters
-from accounts.secrets import Secret, SecretText
 from core import settings
 from core.errors import ServiceUnavailable
+from core.secrets import Secret, SecretText
 
 # A call answers 503 within 4 seconds: the rest is for a cold start and for bcrypt.
 BUDGET_SECONDS = 2.5

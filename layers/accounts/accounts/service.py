@@ -14,7 +14,6 @@ from accounts.database import Database
 from accounts.errors import REFRESH_REFUSED, TokenReused
 from accounts.models import Tokens, TokensWithUser, User
 from accounts.refresh_tokens import RefreshToken
-from accounts.secrets import Secret
 from accounts.sessions import Granted, Reused
 from accounts.settings import ACCESS_TOKEN_SECONDS, AccountsSettings
 from accounts.signing_keys import parse
@@ -24,6 +23,7 @@ from core import ids, times
 from core.client import ClientInfo
 from core.errors import Conflict, NotFound, Unauthorized
 from core.logging import logger
+from core.secrets import Secret
 from core.settings import SettingsError
 
 ROLE_USER = "user"

@@ -52,7 +52,7 @@ class Secret:
             answer = client.get_secret_value(SecretId=self._arn)
         except (BotoCoreError, ClientError) as error:
             raise ServiceUnavailable(
-                "The accounts service cannot read its configuration; try again in a moment.",
+                "The platform cannot read its configuration; try again in a moment.",
                 retry_after=_RETRY_AFTER_SECONDS,
             ) from error
         text: str | None = answer.get("SecretString")

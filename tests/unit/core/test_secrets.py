@@ -2,18 +2,31 @@
 
 import socket
 import traceback
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
-from accounts.secrets import Secret
 from core.errors import ServiceUnavailable
+from core.secrets import Secret
 from core.settings import SettingsError
 
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
-def test_a_secret_is_read_once(aws):
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> "Iterator[SecretsManagerClient]":
+    """A client of an emulated Secrets Manager."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    with mock_aws():
+        yield boto3.client("secretsmanager")
+
+
+def test_a_secret_is_read_once(aws: "SecretsManagerClient") -> None:
     arn = aws.create_secret(Name="database", SecretString="one")["ARN"]
     secret = Secret(arn)
     assert secret.text() == "one"
@@ -21,7 +34,7 @@ def test_a_secret_is_read_once(aws):
     assert secret.text() == "one"
 
 
-def test_rereading_finds_a_rotated_secret_and_keeps_it(aws):
+def test_rereading_finds_a_rotated_secret_and_keeps_it(aws: "SecretsManagerClient") -> None:
     arn = aws.create_secret(Name="database", SecretString="one")["ARN"]
     secret = Secret(arn)
     secret.text()
@@ -31,23 +44,21 @@ def test_rereading_finds_a_rotated_secret_and_keeps_it(aws):
 
 
 @pytest.mark.usefixtures("aws")
-def test_a_secret_that_does_not_exist_is_unavailable_and_not_named_to_the_caller():
+def test_a_secret_that_does_not_exist_is_unavailable_and_not_named_to_the_caller() -> None:
     with pytest.raises(ServiceUnavailable) as refused:
         Secret("arn:aws:secretsmanager:eu-west-1:123456789012:secret:nothing").text()
     assert "arn:" not in refused.value.detail
     assert refused.value.headers["Retry-After"]
 
 
-def test_an_outage_of_secrets_manager_is_unavailable_and_not_remembered(monkeypatch):
+def test_an_outage_of_secrets_manager_is_unavailable_and_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     secret = Secret("database")
     with monkeypatch.context() as outage:
         outage.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", f"http://127.0.0.1:{port}")
-        outage.setattr("time.sleep", lambda seconds: None)
+        outage.setattr("time.sleep", lambda _seconds: None)
         with pytest.raises(ServiceUnavailable) as refused:
             secret.text()
     assert isinstance(refused.value.__cause__, EndpointConnectionError)
@@ -56,7 +67,7 @@ def test_an_outage_of_secrets_manager_is_unavailable_and_not_remembered(monkeypa
         assert secret.text() == "one"
 
 
-def test_a_binary_secret_is_a_mistake_of_the_operator(aws):
+def test_a_binary_secret_is_a_mistake_of_the_operator(aws: "SecretsManagerClient") -> None:
     arn = aws.create_secret(Name="database", SecretBinary=b"s3cret")["ARN"]
     with pytest.raises(SettingsError) as refused:
         Secret(arn).text()
