@@ -1,7 +1,7 @@
 """Stand-ins for what is not ours: providers, and the bad days of S3."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core import ids
 from core.identity import Identity
 from generation.providers import Artifact, Deadline, ImageRequest, ProviderError, SpeechRequest
-from generation.storage import Bucket
+from generation.storage import Bucket, Stored
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -65,6 +65,7 @@ class Watch:
     """Records the calls of an S3 client, and lets some of them fail as S3 would."""
 
     def __init__(self, client: "S3Client") -> None:
+        self.client = client
         # The hooks' type does not know that an answer may be returned.
         self._events: Any = client.meta.events
         self.calls: list[tuple[str, str]] = []
@@ -97,6 +98,10 @@ class Watch:
 
         self._faults += [(operation, key, raise_error)] * times
 
+    def interrupt(self, operation: str, act: Callable[[], object], *, key: str = "") -> None:
+        """Let something happen before the next call on a key that contains ``key``."""
+        self._faults.append((operation, key, lambda: act() and None))
+
     def _note(self, params: dict[str, Any], model: Any, **_more: object) -> None:
         self.calls.append((model.name, params.get("Key", params.get("Prefix", ""))))
         if self.page_size and model.name == "ListObjectsV2":
@@ -111,13 +116,20 @@ class Watch:
 
 
 class AtomicBucket(Bucket):
-    """A bucket of moto that checks and writes at once, as S3 does; moto does it in two steps."""
+    """A bucket of moto that reads at once, and checks and writes at once, as S3 does; moto does it in steps."""
 
-    _lock = threading.Lock()
+    # Reentrant: a fault may act on the bucket in the middle of a call.
+    _lock = threading.RLock()
 
-    def replace(self, key: str, content: bytes, content_type: str, *, expected: str | None) -> None:
+    def get(self, key: str) -> Stored | None:
         with self._lock:
-            super().replace(key, content, content_type, expected=expected)
+            return super().get(key)
+
+    def replace(
+        self, key: str, content: bytes, content_type: str, *, expected: str | None, metadata: Mapping[str, str]
+    ) -> None:
+        with self._lock:
+            super().replace(key, content, content_type, expected=expected, metadata=metadata)
 
 
 @contextmanager

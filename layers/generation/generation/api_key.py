@@ -3,22 +3,20 @@
 import time
 from collections.abc import Callable
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
+from core.errors import ServiceUnavailable
 from core.logging import logger
+from core.secrets import Secret
+from core.settings import SettingsError
 from generation.providers import ProviderError
 
 KEPT_SECONDS = 300.0
-_TIMEOUTS = Config(connect_timeout=1.0, read_timeout=1.0, retries={"total_max_attempts": 2, "mode": "standard"})
 
 
 class ApiKey:
     """Reads the key in the secret of this ARN. The key never appears in an error."""
 
     def __init__(self, arn: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._arn = arn
+        self._secret = Secret(arn)
         self._clock = clock
         self._read_at = 0.0
         self._key: str | None = None
@@ -32,8 +30,7 @@ class ApiKey:
 
     def _read(self) -> str:
         try:
-            answer = boto3.client("secretsmanager", config=_TIMEOUTS).get_secret_value(SecretId=self._arn)
-        except (BotoCoreError, ClientError) as error:
+            return self._secret.reread()
+        except (ServiceUnavailable, SettingsError) as error:
             logger.error("the provider's key cannot be read", exc_info=error)
             raise ProviderError("key not readable") from None
-        return answer.get("SecretString", "")

@@ -1,30 +1,16 @@
-"""The history index: one JSON line per record in a file per user and day, newest read first.
+"""The history of a user: the indexes of all days, read in pages from the newest line back."""
 
-A line is appended with one conditional write; a writer that lost the race reads again. A line that is
-already there is not added again, so an event may come more than once.
-"""
-
-import base64
-import binascii
-import json
-import random
-import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from uuid import UUID
 
 from core import ids
-from core.errors import FieldError, ServiceUnavailable, Unprocessable
-from generation import keys, records
+from generation import keys
+from generation.cursors import CursorSigner, Position
 from generation.records import Line
+from generation.segments import UNKNOWN, Day, Segment
 from generation.services import Service
-from generation.storage import Bucket, Conflicted
-
-CONTENT_TYPE = "application/x-ndjson"
-_ATTEMPTS = 12
-_BACKOFF_SECONDS = 0.02
-_BACKOFF_MOST_SECONDS = 1.0
+from generation.storage import Bucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,116 +22,100 @@ class Page:
 
 
 class History:
-    """The index of one service in its bucket."""
+    """The history of one user in one service."""
 
-    def __init__(self, service: Service, bucket: Bucket) -> None:
+    def __init__(self, service: Service, bucket: Bucket, user_id: str) -> None:
         self._service = service
         self._bucket = bucket
-
-    def append(self, user_id: str, day: date, lines: Sequence[Line]) -> int:
-        """Add the lines that the user's day does not have yet; returns how many those were.
-
-        Raises ``ServiceUnavailable`` when storage fails, the file cannot be read, or other writers win every race.
-        """
-        key = keys.history_object(self._service, user_id, day)
-        for attempt in range(_ATTEMPTS):
-            stored = self._bucket.get(key)
-            content = stored.content if stored else b""
-            present = {line["id"] for line in _parse(content)}
-            fresh = {line["id"]: line for line in lines if line["id"] not in present}
-            if not fresh:
-                return 0
-            added = b"".join(records.dumps(line) + b"\n" for line in fresh.values())
-            try:
-                self._bucket.replace(key, content + added, CONTENT_TYPE, expected=stored.etag if stored else None)
-            except Conflicted:
-                time.sleep(_backoff(attempt))
-            else:
-                return len(fresh)
-        raise ServiceUnavailable("The history is busy.", retry_after=1)
+        self._user_id = user_id
+        self._prefix = keys.history_prefix(service, user_id)
 
     def page(
         self,
-        user_id: str,
+        signer: CursorSigner,
         *,
         limit: int,
         cursor: str | None = None,
-        first_day: date | None = None,
-        last_day: date | None = None,
+        first_day: date = date.min,
+        last_day: date = date.max,
     ) -> Page:
-        """The user's lines, newest first by id, from ``first_day`` to ``last_day``, both included.
+        """The lines, newest first by id, from ``first_day`` to ``last_day``, both included.
 
+        A line that arrives while pages are being read is in a later page or in none, and never in two.
         Raises ``Unprocessable`` for a cursor that is not ours, ``ServiceUnavailable``.
         """
-        before = _decode_cursor(cursor) if cursor is not None else None
-        if before:
-            newest = ids.created_at(before).date()
-            last_day = min(last_day, newest) if last_day else newest
+        position = signer.verify(cursor, self._prefix) if cursor is not None else None
+        if position:
+            last_day = min(last_day, ids.created_at(position.before).date())
         found: list[Line] = []
-        for key in self._days(user_id, first_day or date.min, last_day or date.max):
-            stored = self._bucket.get(key)
-            lines = _parse(stored.content) if stored else []
-            found += sorted(
-                (line for line in lines if before is None or line["id"] < before),
-                key=lambda line: line["id"],
-                reverse=True,
-            )
+        for day, numbers in self._days(first_day, last_day):
+            resumed = position if position and ids.created_at(position.before).date() == day else None
+            reading = _Reading(Day(self._service, self._bucket, self._user_id, day), numbers, resumed)
+            # One line more than the page holds tells whether there is a next one.
+            found += reading.lines(limit + 1 - len(found))
             if len(found) > limit:
-                break
-        page = found[:limit]
-        return Page(page, _encode_cursor(page[-1]["id"]) if len(found) > limit else None)
+                last_id = found[limit - 1]["id"]
+                is_of_day = ids.created_at(last_id).date() == day
+                following = reading.position(last_id) if is_of_day else Position(last_id, below=0)
+                return Page(found[:limit], signer.sign(following, self._prefix))
+        return Page(found, None)
 
-    def _days(self, user_id: str, first: date, last: date) -> Iterator[str]:
-        """The keys of the user's index files within the days, newest first: a request, and one more per year."""
-        prefix = keys.history_prefix(self._service, user_id)
-        years = [name for name in self._bucket.folders(prefix) if first.year <= int(name[:-1]) <= last.year]
-        for year in sorted(years, reverse=True):
-            for key in sorted(self._bucket.keys(prefix + year), reverse=True):
-                if _path(first) <= key.removeprefix(prefix)[:10] <= _path(last):
-                    yield key
+    def _days(self, first: date, last: date) -> Iterator[tuple[date, list[int]]]:
+        """The days that have an index and the numbers of its segments, newest first.
 
+        A request for the years, one for the months of each year that has any, one for the days of each such month.
+        """
+        for year in self._folders(self._prefix):
+            if not first.year <= year <= last.year:
+                continue
+            for month in self._folders(f"{self._prefix}{year:04d}/"):
+                if (first.year, first.month) <= (year, month) <= (last.year, last.month):
+                    days = self._days_of_month(f"{self._prefix}{year:04d}/{month:02d}/")
+                    yield from ((day, numbers) for day, numbers in days if first <= day <= last)
 
-def _path(day: date) -> str:
-    # Not strftime: its %Y does not pad the years that date.min has.
-    return day.isoformat().replace("-", "/")
+    def _folders(self, prefix: str) -> list[int]:
+        return sorted((int(name[:-1]) for name in self._bucket.folders(prefix) if name[:-1].isdigit()), reverse=True)
 
-
-def _parse(content: bytes) -> list[Line]:
-    """The lines of an index file. Raises ``ServiceUnavailable`` for one that something else has written to."""
-    try:
-        lines: list[Line] = [json.loads(line) for line in content.splitlines()]
-        if not all(ids.is_valid(line["id"]) for line in lines):
-            raise ValueError("an id is not one of ours")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ServiceUnavailable("This part of the history cannot be read.", retry_after=60) from error
-    return lines
-
-
-def _backoff(attempt: int) -> float:
-    """Seconds to wait after losing a race: exponential, with full jitter."""
-    return random.uniform(0, min(_BACKOFF_MOST_SECONDS, _BACKOFF_SECONDS * 2**attempt))  # noqa: S311
+    def _days_of_month(self, prefix: str) -> list[tuple[date, list[int]]]:
+        days: dict[date, list[int]] = {}
+        for key in self._bucket.keys(prefix):
+            if segment := keys.segment_of(key):
+                days.setdefault(segment[0], []).append(segment[1])
+        return [(day, sorted(numbers)) for day, numbers in sorted(days.items(), reverse=True)]
 
 
-def _encode_cursor(record_id: str) -> str:
-    return base64.urlsafe_b64encode(UUID(record_id).bytes).decode().rstrip("=")
+class _Reading:
+    """The lines of a day, newest first, from as few segments as that takes.
 
+    A line is known to come next when its id is greater than ``after`` of the lowest segment that was read:
+    no segment below has a greater one.
+    """
 
-def _decode_cursor(cursor: str) -> str:
-    try:
-        record_id = str(UUID(bytes=base64.b64decode(cursor + "==", altchars=b"-_", validate=True)))
-    except (ValueError, binascii.Error):
-        record_id = ""
-    if not ids.is_valid(record_id) or _encode_cursor(record_id) != cursor:
-        raise Unprocessable(
-            "The request is not valid: see errors.",
-            errors=[FieldError("cursor", "Send the nextCursor of an earlier answer, unchanged.")],
-        )
-    return record_id
+    def __init__(self, day: Day, numbers: list[int], position: Position | None) -> None:
+        self._day = day
+        self._before = position.before if position else UNKNOWN
+        self._resumed = [number for number in numbers if position and number in position.unfinished]
+        self._below = position.below if position else max(numbers, default=0) + 1
+        self._unread = [number for number in numbers if number < self._below]
+        self._read: list[Segment] = []
 
+    def lines(self, count: int) -> list[Line]:
+        """The next lines, at most ``count``; fewer only at the day's end."""
+        self._read = list(self._day.newest_first(self._resumed))
+        floor = next((segment.after for segment in self._read if segment.number == self._below), UNKNOWN)
+        while len(safe := self._safe(floor if self._unread else "")) < count and self._unread:
+            self._below = self._unread.pop()
+            segment = self._day.read(self._below)
+            if segment:
+                self._read.append(segment)
+            floor = segment.after if segment else UNKNOWN
+        return safe[:count]
 
-def group(lines: Iterable[tuple[str, Line]]) -> dict[tuple[str, date], list[Line]]:
-    """Lines with their owners' ids, by index file."""
-    groups: dict[tuple[str, date], list[Line]] = {}
-    for user_id, line in lines:
-        groups.setdefault((user_id, ids.created_at(line["id"]).date()), []).append(line)
-    return groups
+    def position(self, last_id: str) -> Position:
+        """Where the page after the one that ended with ``last_id`` begins."""
+        unfinished = (segment.number for segment in self._read if min(segment.ids, default=UNKNOWN) < last_id)
+        return Position(last_id, self._below, tuple(unfinished))
+
+    def _safe(self, floor: str) -> list[Line]:
+        lines = (line for segment in self._read for line in segment.lines if floor < line["id"] < self._before)
+        return sorted(lines, key=lambda line: line["id"], reverse=True)

@@ -7,6 +7,7 @@ from core import ids
 from generation.services import Service
 
 ANONYMOUS = "anonymous"
+_SEGMENT = re.compile(r"/history/(\d{4})/(\d{2})/(\d{2})(?:\.(\d{4}))?\.jsonl\Z", re.ASCII)
 _RECORD = re.compile(r"(requests/\d{4}/\d{2}/\d{2}/([0-9a-f-]{36}))/record\.json")
 
 
@@ -43,6 +44,28 @@ def history_prefix(service: Service, user_id: str) -> str:
     return f"users/{user_id}/{service.name}/history/"
 
 
-def history_object(service: Service, user_id: str, day: date) -> str:
-    """The index file of a user's day."""
-    return f"{history_prefix(service, user_id)}{day:%Y/%m/%d}.jsonl"
+def day_path(day: date) -> str:
+    """The day as keys write it. Not by strftime, whose %Y does not pad the years that ``date.min`` has."""
+    return day.isoformat().replace("-", "/")
+
+
+def history_segment(service: Service, user_id: str, day: date, number: int) -> str:
+    """A segment of the index of a user's day; the first, number 0, has no number in its name."""
+    suffix = f".{number:04d}" if number else ""
+    return f"{history_prefix(service, user_id)}{day_path(day)}{suffix}.jsonl"
+
+
+def segment_of(key: str) -> tuple[date, int] | None:
+    """The day and the number of a segment; None when the key is no segment's."""
+    match = _SEGMENT.search(key)
+    if match is None:
+        return None
+    try:
+        return date.fromisoformat("-".join(match.group(1, 2, 3))), int(match[4] or 0)
+    except ValueError:
+        return None
+
+
+def tombstone_object(record_id: str) -> str:
+    """What tells, after a record is gone, whose it was."""
+    return f"deleted/{day_path(ids.created_at(record_id).date())}/{record_id}.json"

@@ -1,7 +1,7 @@
 """The generations of one service: make one, read one, download one, list one's own."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -13,12 +13,15 @@ from core import ids, times
 from core.errors import FieldError, Forbidden, NotFound, ServiceUnavailable, Unprocessable
 from core.identity import Identity
 from core.logging import logger
-from generation import chain, keys, records, settings
+from generation import chain, cursors, keys, records, settings
+from generation.cursors import CursorSigner
 from generation.history import History
 from generation.providers import Deadline, Provider, RequestT
 from generation.records import Generation, Line, Links, Record
+from generation.segments import SEGMENT_BYTES, Day
 from generation.services import Service
 from generation.storage import SIGNED_URL_SECONDS, Bucket, open_bucket
+from generation.tombstones import Tombstone
 
 # The gateway gives up after 29 seconds; what remains writes three objects.
 GENERATION_SECONDS = 24.0
@@ -52,6 +55,8 @@ class Library:
 
     service: Service
     bucket: Bucket
+    cursors: Callable[[], CursorSigner] = cursors.signer
+    segment_bytes: int = SEGMENT_BYTES
 
     def generate(
         self,
@@ -137,26 +142,53 @@ class Library:
             raise Forbidden("Only an administrator may list another user's history.")
         if owner not in (caller.sub, keys.ANONYMOUS) and not ids.is_valid(owner):
             raise NotFound("There is no such user.")
-        page = History(self.service, self.bucket).page(
-            owner, limit=limit, cursor=cursor, first_day=first_day, last_day=last_day
+        page = History(self.service, self.bucket, owner).page(
+            self.cursors(), limit=limit, cursor=cursor, first_day=first_day or date.min, last_day=last_day or date.max
         )
         items: list[Item] = [{**line, "links": records.links(self.service, line["id"])} for line in page.lines]
         return {"items": items, "nextCursor": page.cursor}
 
-    def _readable(self, record_id: str, caller: Identity | None) -> Record:
-        missing = NotFound(f"There is no such {self.service.artifact}, or it is not yours.")
+    def delete(self, record_id: str, caller: Identity) -> None:
+        """Remove a generation: its artifact, its input and, last, its record, whose event removes the line.
+
+        May be repeated. Raises ``NotFound`` for anybody but the owner and admins.
+        """
+        missing = self._missing()
         if not ids.is_valid(record_id):
             raise missing
+        record = self._record(record_id)
+        tombstone = None if record else Tombstone.read(self.bucket, record_id)
+        owner = record["userId"] if record else tombstone.user_id if tombstone else None
+        if owner is None or not (caller.is_admin or caller.sub == owner):
+            raise missing
+        if record is None:
+            return
+        Tombstone(record_id, owner, times.now()).write(self.bucket)
+        for key in (*record["artifacts"].values(), keys.input_object(record_id), keys.record_object(record_id)):
+            self.bucket.delete(key)
+        logger.info("deleted", id=record_id)
+
+    def day(self, user_id: str, day: date) -> Day:
+        """The index of a user's day."""
+        return Day(self.service, self.bucket, user_id, day, segment_bytes=self.segment_bytes)
+
+    def _missing(self) -> NotFound:
+        return NotFound(f"There is no such {self.service.artifact}, or it is not yours.")
+
+    def _record(self, record_id: str) -> Record | None:
         stored = self.bucket.get(keys.record_object(record_id))
         if stored is None:
-            raise missing
+            return None
         try:
-            record = records.loads(self.service, record_id, stored.content)
+            return records.loads(self.service, record_id, stored.content)
         except records.InvalidRecord as error:
             logger.error("record is not valid", id=record_id)
             raise ServiceUnavailable("This record cannot be read.", retry_after=60) from error
-        if not records.readable_by(record, caller):
-            raise missing
+
+    def _readable(self, record_id: str, caller: Identity | None) -> Record:
+        record = self._record(record_id) if ids.is_valid(record_id) else None
+        if record is None or not records.readable_by(record, caller):
+            raise self._missing()
         return record
 
 

@@ -4,7 +4,8 @@ A failure of S3 is ``ServiceUnavailable``, except those that a caller decides on
 None and a lost race is ``Conflicted``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 import boto3
@@ -34,10 +35,11 @@ class Conflicted(Exception):
 
 
 class Stored(NamedTuple):
-    """An object's bytes and the ETag that names this version of it."""
+    """An object's bytes, the ETag that names this version of it, and its user metadata."""
 
     content: bytes
     etag: str
+    metadata: Mapping[str, str]
 
 
 class Bucket:
@@ -52,7 +54,7 @@ class Bucket:
         """The object, or None when there is none."""
         try:
             answer = self._client.get_object(Bucket=self.name, Key=key)
-            return Stored(answer["Body"].read(), answer["ETag"])
+            return Stored(answer["Body"].read(), answer["ETag"], answer["Metadata"])
         except ClientError as error:
             if _code(error) in ("NoSuchKey", "404"):
                 return None
@@ -67,7 +69,28 @@ class Bucket:
         except (ClientError, BotoCoreError) as error:
             raise _unavailable(error) from error
 
-    def replace(self, key: str, content: bytes, content_type: str, *, expected: str | None) -> None:
+    def exists(self, key: str) -> bool:
+        """Whether there is such an object."""
+        try:
+            self._client.head_object(Bucket=self.name, Key=key)
+        except ClientError as error:
+            if _status(error) == HTTPStatus.NOT_FOUND:
+                return False
+            raise _unavailable(error) from error
+        except BotoCoreError as error:
+            raise _unavailable(error) from error
+        return True
+
+    def delete(self, key: str) -> None:
+        """Remove an object; one that is not there is removed already."""
+        try:
+            self._client.delete_object(Bucket=self.name, Key=key)
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable(error) from error
+
+    def replace(
+        self, key: str, content: bytes, content_type: str, *, expected: str | None, metadata: Mapping[str, str]
+    ) -> None:
         """Write an object only if its ETag is still ``expected``, or, with None, if there is none.
 
         Raises ``Conflicted`` when somebody else was there first.
@@ -79,6 +102,7 @@ class Bucket:
                 Key=key,
                 Body=content,
                 ContentType=content_type,
+                Metadata=metadata,
                 **condition,  # type: ignore[arg-type]
             )
         except ClientError as error:

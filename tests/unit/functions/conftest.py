@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from core import identity
-from generation import chain, library, settings
+from generation import chain, cursors, library, settings
 from generation.services import IMAGE
 from tests import events, tokens
 from tests.events import Gateway
@@ -52,14 +52,22 @@ def _bucket(s3: "S3Client") -> Iterator[str]:
     """A bucket of the module, whose functions keep their clients from test to test as on Lambda."""
     name = f"llmhist-{next(_numbers)}"
     s3.create_bucket(Bucket=name)
-    with environment_caches_cleared(settings.current, library.open_library):
+    with environment_caches_cleared(settings.current, library.open_library, cursors.signer):
         yield name
 
 
+@pytest.fixture(scope="module")
+def _cursor_secret(s3: "S3Client") -> str:
+    """The secret that signs cursors; ``s3`` stands for all of AWS."""
+    assert s3
+    return boto3.client("secretsmanager").create_secret(Name="cursors", SecretString="a key")["ARN"]
+
+
 @pytest.fixture
-def bucket(s3: "S3Client", _bucket: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def bucket(s3: "S3Client", _bucket: str, _cursor_secret: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The name of an empty bucket, which the function is configured with."""
     monkeypatch.setenv("BUCKET", _bucket)
+    monkeypatch.setenv("CURSOR_SECRET_ARN", _cursor_secret)
     yield _bucket
     for item in s3.list_objects_v2(Bucket=_bucket).get("Contents", []):
         s3.delete_object(Bucket=_bucket, Key=item["Key"])

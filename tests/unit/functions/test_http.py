@@ -90,7 +90,7 @@ def test_another_method_or_path_is_404(gateway: Gateway, module: str) -> None:
 def test_a_page_of_another_origin_may_read_every_answer(gateway: Gateway, module: str) -> None:
     route = ROUTES[module]
     origin = {"Origin": "https://app.example.com"}
-    refused = ask(handler_of(module), gateway("DELETE", route.path, parameters={"id": "x"}, headers=origin))
+    refused = ask(handler_of(module), gateway("PATCH", route.path, parameters={"id": "x"}, body="{}", headers=origin))
     assert refused.status == 404
     assert refused.headers["access-control-allow-origin"] == "*"
     exposed = {name.strip() for name in refused.headers["access-control-expose-headers"].split(",")}
@@ -137,8 +137,9 @@ def test_a_rate_limit_tells_when_to_try_again(gateway: Gateway, limited: ModuleT
 def test_a_request_without_an_id_of_the_gateway_carries_the_invocations() -> None:
     event = events.aws("GET", "/.well-known/jwks.json")
     del event["requestContext"]["requestId"]
-    response = jwks.handler(event, events.Context())
-    assert response["multiValueHeaders"]["X-Request-Id"] == [events.Context.aws_request_id]
+    context = events.Context()
+    response = jwks.handler(event, context)
+    assert response["multiValueHeaders"]["X-Request-Id"] == [context.aws_request_id]
 
 
 @pytest.mark.parametrize("headers", [None, {}])

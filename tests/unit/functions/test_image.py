@@ -9,8 +9,8 @@ from core import identity, ids
 from core.errors import Unauthorized
 from core.identity import Identity, TokenVerifier
 from generation import chain, library, settings
-from generation.history import History
-from generation.providers import PromptRefused, ProviderTimeout
+from generation.providers import Deadline, PromptRefused, ProviderTimeout
+from generation.segments import Day
 from generation.services import IMAGE
 from generation.storage import open_bucket
 from image import download, generate, get, index
@@ -360,8 +360,8 @@ def test_a_redirect_that_is_neither_true_nor_false_is_refused(gateway: Gateway, 
 
 def remember(bucket: str, owner: str, count: int) -> list[str]:
     record_ids = [identifier(rest=rest) for rest in range(count)]
-    day = ids.created_at(record_ids[0]).date()
-    History(IMAGE, open_bucket(bucket)).append(owner, day, [line(record_id) for record_id in record_ids])
+    day = Day(IMAGE, open_bucket(bucket), owner, ids.created_at(record_ids[0]).date())
+    day.append([line(record_id) for record_id in record_ids], Deadline(9))
     return record_ids[::-1]
 
 
@@ -376,6 +376,15 @@ def test_the_list_is_paged_newest_first(bucket: str, gateway: Gateway) -> None:
     second = lists({"cursor": first["nextCursor"], "limit": "100"}, gateway=gateway).json
     assert [item["id"] for item in second["items"]] == record_ids[20:]
     assert second["nextCursor"] is None
+
+
+def test_a_cursor_of_another_users_list_is_refused(bucket: str, gateway: Gateway) -> None:
+    remember(bucket, ANA.sub, 2)
+    cursor = lists({"limit": "1"}, gateway=gateway).json["nextCursor"]
+    assert lists({"cursor": cursor[:-1]}, gateway=gateway).wrong_fields() == {"cursor"}
+    assert lists({"cursor": cursor}, caller=BEN, gateway=gateway).wrong_fields() == {"cursor"}
+    admins = lists({"cursor": cursor, "userId": ANA.sub}, caller=ADMIN, gateway=gateway)
+    assert len(admins.json["items"]) == 1
 
 
 def test_days_bound_the_list(bucket: str, gateway: Gateway) -> None:
@@ -397,7 +406,7 @@ def test_an_admin_lists_anybodys_and_a_user_only_the_own(bucket: str, gateway: G
 
 WRONG_QUERY: dict[str, list[str]] = {
     "limit": ["0", "101", "-1", "", "x", "1.5", "1e1", "٥", "true", "\0", "9" * 5000],
-    "cursor": ["", "x", "0", "A" * 22, "é", "\0", "../x", "A" * 5000],
+    "cursor": ["", "x", "0", "A" * 22, "A" * 60, "é", "\0", "../x", "A" * 10_240],
     "from": ["", "x", "0", "1700000000", "2026-13-01", "2026-02-30", "2026-1-2", "20261122", "2026-11-22T00:00:00",
              "0000-01-01", "99999-01-01", "２０２６-01-01", "2026-11-22 ", "\0", "2026-W01-1"],
 }  # fmt: skip

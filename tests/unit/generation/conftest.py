@@ -8,10 +8,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from generation import storage
+from generation import segments, storage
 from generation.library import Library
 from generation.services import IMAGE
 from generation.storage import Bucket
+from tests.unit.generation.samples import SIGNER
 from tests.unit.stand_ins import AtomicBucket, Watch
 
 if TYPE_CHECKING:
@@ -38,7 +39,13 @@ def bucket(s3: "S3Client") -> Bucket:
 @pytest.fixture
 def library(bucket: Bucket) -> Library:
     """The image service in a new bucket."""
-    return Library(IMAGE, bucket)
+    return Library(IMAGE, bucket, lambda: SIGNER)
+
+
+@pytest.fixture
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What failed is tried again at once."""
+    monkeypatch.setattr(segments, "_BACKOFF_SECONDS", 0.0)
 
 
 @pytest.fixture

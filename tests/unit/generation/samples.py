@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from generation import records
 from generation.chain import Outcome
+from generation.cursors import CursorSigner
 from generation.providers import Artifact
 from generation.records import Line, Record
 from generation.services import IMAGE, SPEECH, Service
@@ -15,6 +16,7 @@ from tests.unit.stand_ins import MP3, PNG
 # 2026-11-22T13:30:00.123Z
 MOMENT = 1_795_354_200_123
 DAY = 86_400_000
+SIGNER = CursorSigner(b"a key")
 
 
 def identifier(milliseconds: int = MOMENT, rest: int = 0) -> str:

@@ -1,11 +1,12 @@
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
 from core import ids
-from generation import history, keys, records
+from core.errors import ServiceUnavailable
+from generation import keys, records
 from generation.history import History
 from generation.indexing import index
 from generation.library import Library
@@ -13,9 +14,9 @@ from generation.services import IMAGE, SPEECH
 from generation.storage import Bucket
 from tests import events
 from tests.unit.conftest import Log
-from tests.unit.generation.samples import DAY, MOMENT, identifier, image_record, speech_record
+from tests.unit.generation.samples import DAY, MOMENT, SIGNER, identifier, image_record, speech_record
 from tests.unit.generation.test_library import paint
-from tests.unit.stand_ins import ANA, BEN, Watch
+from tests.unit.stand_ins import ANA, BEN, AtomicBucket, Watch
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,12 +30,19 @@ def store(library: Library, record_id: str, user_id: str = "anonymous") -> str:
     return events.s3_notification(library.bucket.name, key)
 
 
-def failures(library: Library, *bodies: str) -> list[str]:
-    return [failure["itemIdentifier"] for failure in index(library, events.sqs(*bodies))["batchItemFailures"]]
+def told(library: Library, record_id: str) -> str:
+    """The message that tells of a record, whether it is there or not."""
+    return events.s3_notification(library.bucket.name, keys.record_object(record_id))
+
+
+def failures(library: Library, *bodies: str, seconds: int = 28) -> list[str]:
+    answer = index(library, events.sqs(*bodies), seconds * 1000)
+    return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
 def indexed(library: Library, user_id: str = "anonymous") -> list[str]:
-    return [line["id"] for line in History(library.service, library.bucket).page(user_id, limit=100).lines]
+    page = History(library.service, library.bucket, user_id).page(SIGNER, limit=100)
+    return [line["id"] for line in page.lines]
 
 
 def test_a_batch_is_grouped_so_that_each_file_is_written_once(library: Library, watch: Watch) -> None:
@@ -94,8 +102,8 @@ def test_a_poison_message_alone_goes_back_to_the_queue(library: Library, log: Lo
     assert {line["message_id"] for line in log.of("message not indexed")} == {"message-1", "message-2"}
 
 
-def test_a_record_that_is_gone_is_told_again(library: Library) -> None:
-    gone = events.s3_notification(library.bucket.name, keys.record_object(identifier(rest=9)))
+def test_a_record_that_is_gone_and_was_not_deleted_is_told_again(library: Library) -> None:
+    gone = told(library, identifier(rest=9))
     assert failures(library, gone, store(library, identifier(rest=1))) == ["message-0"]
     assert indexed(library) == [identifier(rest=1)]
 
@@ -126,10 +134,14 @@ def test_a_record_that_storage_does_not_give_now_is_told_again(library: Library,
     assert len(indexed(library)) == 3
 
 
-def test_a_file_that_cannot_be_written_fails_the_messages_of_its_group_only(library: Library, watch: Watch) -> None:
+@pytest.mark.parametrize("operation", ["PutObject", "ListObjectsV2"])
+@pytest.mark.parametrize(("status", "code"), [(429, "TooManyRequests"), (500, "InternalError"), (503, "SlowDown")])
+def test_when_the_time_is_over_the_messages_of_a_group_that_storage_refused_are_told_again(
+    library: Library, watch: Watch, operation: str, status: int, code: str
+) -> None:
     bodies = [store(library, identifier(rest=rest), (ANA.sub, BEN.sub)[rest % 2]) for rest in range(4)]
-    watch.answer("PutObject", 503, "SlowDown", key=f"users/{ANA.sub}/")
-    assert failures(library, *bodies) == ["message-0", "message-2"]
+    watch.answer(operation, status, code, key="" if operation == "ListObjectsV2" else f"users/{ANA.sub}/")
+    assert failures(library, *bodies, seconds=0) == ["message-0", "message-2"]
     assert indexed(library, ANA.sub) == []
     assert len(indexed(library, BEN.sub)) == 2
 
@@ -151,14 +163,105 @@ def test_a_message_of_a_good_and_a_bad_record_is_told_again_and_the_good_one_is_
     assert indexed(library) == [identifier(rest=1)]
 
 
-def test_a_race_with_another_indexer_is_run_again(
-    library: Library, watch: Watch, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(history, "_BACKOFF_SECONDS", 0.0)
+@pytest.mark.usefixtures("_no_waiting")
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (412, "PreconditionFailed"),
+        (409, "ConditionalRequestConflict"),
+        (429, "TooManyRequests"),
+        (500, "InternalError"),
+        (503, "SlowDown"),
+    ],
+)
+def test_while_there_is_time_a_write_is_tried_again(library: Library, watch: Watch, status: int, code: str) -> None:
     body = store(library, identifier())
-    watch.answer("PutObject", 412, "PreconditionFailed", key="users/")
+    watch.answer("PutObject", status, code, key="users/", times=4)
     assert failures(library, body) == []
     assert indexed(library) == [identifier()]
+
+
+def test_trying_again_ends_before_the_functions_time_does(library: Library, watch: Watch) -> None:
+    body = store(library, identifier())
+    watch.answer("PutObject", 503, "SlowDown", key="users/", times=100_000)
+    assert failures(library, body, seconds=4) == ["message-0"]
+    tries = [key for operation, key in watch.calls if operation == "PutObject" and key.startswith("users/")]
+    assert len(tries) > 1
+
+
+# ---------------------------------------------------------------- deleted records
+
+
+def test_the_line_of_a_deleted_record_goes(library: Library) -> None:
+    bodies = [store(library, identifier(rest=rest), ANA.sub) for rest in range(3)]
+    assert failures(library, *bodies) == []
+    library.delete(identifier(rest=1), ANA)
+    assert failures(library, told(library, identifier(rest=1))) == []
+    assert indexed(library, ANA.sub) == [identifier(rest=2), identifier(rest=0)]
+
+
+def test_a_deletion_that_overtakes_the_creation_leaves_no_line(library: Library) -> None:
+    body = store(library, identifier(), ANA.sub)
+    library.delete(identifier(), ANA)
+    for bodies in ([told(library, identifier())], [body], [body, told(library, identifier())]):
+        assert failures(library, *bodies) == []
+        assert indexed(library, ANA.sub) == []
+
+
+def test_a_record_that_goes_while_its_line_is_written_leaves_no_line(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = store(library, identifier(), ANA.sub)
+    replace = AtomicBucket.replace
+
+    def deleted_before(self: AtomicBucket, key: str, *arguments: Any, **named: Any) -> None:
+        """The deletion and its event come between looking at the record and writing its line."""
+        monkeypatch.setattr(AtomicBucket, "replace", replace)
+        library.delete(identifier(), ANA)
+        assert failures(library, told(library, identifier())) == []
+        replace(self, key, *arguments, **named)
+
+    monkeypatch.setattr(AtomicBucket, "replace", deleted_before)
+    assert failures(library, body) == []
+    assert indexed(library, ANA.sub) == []
+
+
+@pytest.mark.usefixtures("_no_waiting")
+def test_a_line_that_was_there_is_looked_after_when_its_record_goes(library: Library) -> None:
+    """Whoever wrote the line may have ended before looking, or may not know that its write was done."""
+    body = store(library, identifier(), ANA.sub)
+    written: list[bool] = []
+
+    class Lossy(AtomicBucket):
+        def replace(self, *arguments: Any, **options: Any) -> None:
+            super().replace(*arguments, **options)
+            if not written:
+                written.append(True)
+                library.bucket.delete(keys.record_object(identifier()))
+                raise ServiceUnavailable("the answer was lost", retry_after=1)
+
+    lossy = Library(IMAGE, Lossy(library.bucket._client, library.bucket.name))
+    assert failures(lossy, body) == []
+    assert indexed(library, ANA.sub) == []
+
+
+def test_whether_a_record_is_still_there_must_be_known(library: Library, watch: Watch) -> None:
+    body = store(library, identifier(), ANA.sub)
+    watch.answer("HeadObject", 503, "SlowDown")
+    assert failures(library, body) == ["message-0"]
+    library.delete(identifier(), ANA)
+    assert failures(library, body, told(library, identifier())) == []
+    assert indexed(library, ANA.sub) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"7"])
+def test_a_tombstone_that_cannot_be_read_fails_its_message_only(library: Library, content: bytes) -> None:
+    library.bucket.put(keys.tombstone_object(identifier(rest=9)), content, "application/json")
+    assert failures(library, told(library, identifier(rest=9)), store(library, identifier())) == ["message-0"]
+    assert indexed(library) == [identifier()]
+
+
+# ---------------------------------------------------------------- everything together
 
 
 def test_services_index_beside_each_other(bucket: Bucket) -> None:
@@ -208,7 +311,7 @@ def test_what_s3_sends_through_sqs_is_indexed(library: Library, s3: "S3Client") 
     assert len(messages) == 4
     assert sum("s3:TestEvent" in message["Body"] for message in messages) == 1
     batch = events.sqs(*(message["Body"] for message in messages))
-    assert index(library, batch) == {"batchItemFailures": []}
+    assert index(library, batch, 28_000) == {"batchItemFailures": []}
     assert indexed(library, ANA.sub) == sorted(generations, reverse=True)
     assert all(ids.is_valid(json.loads(line)["id"]) for line in _only_index_file(library).splitlines())
 

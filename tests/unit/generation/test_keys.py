@@ -20,8 +20,26 @@ def test_the_keys_of_a_picture_are_those_of_the_contract() -> None:
     assert keys.record_object(record_id) == f"{folder}/record.json"
     assert keys.artifact_object(IMAGE, record_id, "png") == f"{folder}/image/original.png"
     assert keys.artifact_object(SPEECH, record_id, "mp3") == f"{folder}/audio/output.mp3"
-    assert keys.history_object(IMAGE, "anonymous", date(2026, 1, 2)) == "users/anonymous/image/history/2026/01/02.jsonl"
-    assert keys.history_object(SPEECH, "u", date(2026, 11, 22)) == "users/u/tts/history/2026/11/22.jsonl"
+    segment = keys.history_segment
+    assert segment(IMAGE, "anonymous", date(2026, 1, 2), 0) == "users/anonymous/image/history/2026/01/02.jsonl"
+    assert segment(SPEECH, "u", date(2026, 11, 22), 0) == "users/u/tts/history/2026/11/22.jsonl"
+    assert segment(SPEECH, "u", date(2026, 11, 22), 1) == "users/u/tts/history/2026/11/22.0001.jsonl"
+    assert segment(SPEECH, "u", date.min, 9999) == "users/u/tts/history/0001/01/01.9999.jsonl"
+    assert keys.tombstone_object(record_id) == f"deleted/2026/11/22/{record_id}.json"
+
+
+@given(st.dates(), st.integers(0, 9999))
+def test_the_key_of_a_segment_gives_its_day_and_number_back(day: date, number: int) -> None:
+    assert keys.segment_of(keys.history_segment(IMAGE, identifier(), day, number)) == (day, number)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "2026/11/22", "2026/11/22.json", "2026/11/31.jsonl", "2026/13/01.jsonl", "2026/11/22.1.jsonl",
+     "2026/11/22.00001.jsonl", "2026/11/22.jsonl.bak", "2026/11/٢٢.jsonl", "2026/11/22.0001.jsonl\n"],
+)  # fmt: skip
+def test_the_key_of_anything_else_gives_no_segment(name: str) -> None:
+    assert keys.segment_of(f"users/u/image/history/{name}") is None
 
 
 @given(IDENTIFIERS)

@@ -6,16 +6,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from core import ids
+from core import ids, times
 from core.errors import BadGateway, Forbidden, NotFound, ServiceUnavailable, Unprocessable
 from core.identity import Identity
 from generation import keys, records, settings
-from generation.history import History
 from generation.library import GENERATION_SECONDS, Items, Library, open_library
 from generation.providers import Deadline, ImageRequest, PromptRefused, SpeechRequest
 from generation.records import Generation
 from generation.services import IMAGE, SPEECH
 from generation.storage import SIGNED_URL_SECONDS, Bucket
+from generation.tombstones import Tombstone
 from tests.unit.generation.samples import DAY, MOMENT, identifier, image_record, line
 from tests.unit.stand_ins import (
     ADMIN,
@@ -224,9 +224,16 @@ def test_a_download_is_a_signed_url_of_the_artifact(library: Library) -> None:
 # ---------------------------------------------------------------- list
 
 
+def remember(library: Library, owner: str, *record_ids: str) -> None:
+    """Put lines into an owner's history."""
+    for record_id in record_ids:
+        day = library.day(owner, ids.created_at(record_id).date())
+        day.append([line(record_id)], Deadline(9))
+
+
 def test_a_list_is_of_lines_with_links_newest_first(library: Library) -> None:
     lines = [line(identifier(rest=rest)) for rest in range(3)]
-    History(IMAGE, library.bucket).append(ANA.sub, date(2026, 11, 22), lines)
+    remember(library, ANA.sub, *(one["id"] for one in lines))
     answer = listed(library, ANA, limit=2)
     assert answer["items"] == [
         {**one, "links": {"self": f"/image/{one['id']}", "download": f"/image/{one['id']}/download"}}
@@ -239,10 +246,9 @@ def test_a_list_is_of_lines_with_links_newest_first(library: Library) -> None:
 
 
 def test_a_list_is_the_callers_own_unless_an_admin_asks_for_anothers(library: Library) -> None:
-    index = History(IMAGE, library.bucket)
     owners = {"anonymous": identifier(rest=1), ANA.sub: identifier(rest=2), ADMIN.sub: identifier(rest=3)}
     for owner, record_id in owners.items():
-        index.append(owner, date(2026, 11, 22), [line(record_id)])
+        remember(library, owner, record_id)
 
     def seen(caller: Identity, user_id: str | None = None) -> list[str]:
         return [item["id"] for item in listed(library, caller, user_id=user_id)["items"]]
@@ -276,10 +282,120 @@ def test_bounds_the_wrong_way_round_are_refused(library: Library) -> None:
 
 def test_bounds_select_days(library: Library) -> None:
     record_ids = [identifier(MOMENT + day * DAY) for day in range(3)]
-    for place, record_id in enumerate(record_ids):
-        History(IMAGE, library.bucket).append(ANA.sub, date(2026, 11, 22 + place), [line(record_id)])
+    remember(library, ANA.sub, *record_ids)
     answer = listed(library, ANA, first_day=date(2026, 11, 23), last_day=date(2026, 11, 23))
     assert [item["id"] for item in answer["items"]] == [record_ids[1]]
+
+
+def test_a_cursor_is_of_one_users_list(library: Library) -> None:
+    remember(library, ANA.sub, identifier(rest=1), identifier(rest=2))
+    cursor = listed(library, ANA, limit=1)["nextCursor"]
+    assert listed(library, ADMIN, cursor=cursor, user_id=ANA.sub)["items"]
+    with pytest.raises(Unprocessable) as caught:
+        listed(library, BEN, cursor=cursor)
+    assert [error.field for error in caught.value.errors] == ["cursor"]
+
+
+# ---------------------------------------------------------------- delete
+
+
+@pytest.mark.parametrize("caller", [ANA, ADMIN])
+def test_the_owner_and_admins_delete_all_of_a_generation(library: Library, caller: Identity) -> None:
+    generation = paint(library, caller=ANA)
+    library.delete(generation["id"], caller)
+    assert stored(library) == [keys.tombstone_object(generation["id"])]
+    with pytest.raises(NotFound):
+        library.get(generation["id"], ANA)
+
+
+def test_the_tombstone_comes_first_and_the_record_goes_last(library: Library, watch: Watch) -> None:
+    generation = paint(library, caller=ANA)
+    watch.calls.clear()
+    library.delete(generation["id"], ANA)
+    place = generation["s3"]
+    assert watch.calls == [
+        ("GetObject", place["record"]),
+        ("PutObject", keys.tombstone_object(generation["id"])),
+        ("DeleteObject", place["image"]),
+        ("DeleteObject", place["input"]),
+        ("DeleteObject", place["record"]),
+    ]
+
+
+def test_the_tombstone_tells_whose_it_was_and_when_it_was_deleted(library: Library) -> None:
+    generation = paint(library, caller=ANA)
+    before = times.now()
+    library.delete(generation["id"], ADMIN)
+    tombstone = Tombstone.read(library.bucket, generation["id"])
+    assert tombstone is not None
+    assert tombstone.user_id == ANA.sub
+    assert before <= tombstone.deleted_at <= times.now()
+
+
+@pytest.mark.parametrize("caller", [ANA, ADMIN])
+def test_a_deletion_may_be_repeated_and_changes_nothing(library: Library, watch: Watch, caller: Identity) -> None:
+    generation = paint(library, caller=ANA)
+    library.delete(generation["id"], ANA)
+    watch.calls.clear()
+    library.delete(generation["id"], caller)
+    assert {operation for operation, _key in watch.calls} == {"GetObject"}
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+@pytest.mark.parametrize("owner", [ANA, None])
+def test_to_everybody_else_there_is_nothing_to_delete(
+    library: Library, owner: Identity | None, is_deleted: bool
+) -> None:
+    generation = paint(library, caller=owner)
+    if is_deleted:
+        library.delete(generation["id"], ADMIN)
+    before = stored(library)
+    with pytest.raises(NotFound) as hidden:
+        library.delete(generation["id"], BEN)
+    with pytest.raises(NotFound) as missing:
+        library.delete(ids.new(), BEN)
+    assert hidden.value.detail == missing.value.detail
+    assert stored(library) == before
+
+
+def test_only_an_admin_deletes_an_anonymous_generation(library: Library) -> None:
+    generation = paint(library)
+    library.delete(generation["id"], ADMIN)
+    assert stored(library) == [keys.tombstone_object(generation["id"])]
+
+
+def test_what_never_was_is_not_found_by_an_admin(library: Library, watch: Watch) -> None:
+    with pytest.raises(NotFound):
+        library.delete(ids.new(), ADMIN)
+    watch.calls.clear()
+    for record_id in ("", "x", "..", identifier(rest=0xABC).upper()):
+        with pytest.raises(NotFound):
+            library.delete(record_id, ADMIN)
+    assert watch.calls == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "broken"),
+    [("PutObject", "deleted/"), ("DeleteObject", "original"), ("DeleteObject", "input"), ("DeleteObject", "record")],
+)
+def test_a_deletion_that_broke_off_is_completed_by_a_repeat(
+    library: Library, watch: Watch, operation: str, broken: str
+) -> None:
+    generation = paint(library, caller=ANA)
+    watch.answer(operation, 503, "SlowDown", key=broken)
+    with pytest.raises(ServiceUnavailable):
+        library.delete(generation["id"], ANA)
+    assert generation["s3"]["record"] in stored(library)
+    library.delete(generation["id"], ANA)
+    assert stored(library) == [keys.tombstone_object(generation["id"])]
+
+
+def test_a_record_that_cannot_be_read_is_not_deleted(library: Library) -> None:
+    record_id = ids.new()
+    library.bucket.put(keys.record_object(record_id), b"{}", "application/json")
+    with pytest.raises(ServiceUnavailable):
+        library.delete(record_id, ADMIN)
+    assert stored(library) == [keys.record_object(record_id)]
 
 
 # ---------------------------------------------------------------- configuration

@@ -172,6 +172,12 @@ def test_what_is_not_a_record_is_refused(content: bytes) -> None:
         records.loads(IMAGE, RECORD_ID, content)
 
 
+def test_a_record_whose_text_cannot_be_written_again_is_refused() -> None:
+    content = json.dumps(image_record(RECORD_ID, prompt="\ud800")).encode()
+    with pytest.raises(InvalidRecord):
+        records.loads(IMAGE, RECORD_ID, content)
+
+
 @pytest.mark.parametrize("name", records.Record.__annotations__)
 def test_a_record_without_a_field_is_refused_or_shows_without_it(name: str) -> None:
     content = records.dumps({key: value for key, value in image_record().items() if key != name})

@@ -22,8 +22,28 @@ def test_an_object_comes_back_with_the_etag_of_its_version(bucket: Bucket, s3: "
     stored = bucket.get("a/b.json")
     assert stored is not None
     head = s3.head_object(Bucket=bucket.name, Key="a/b.json")
-    assert stored == (b"{}", head["ETag"])
+    assert stored == (b"{}", head["ETag"], {})
     assert head["ContentType"] == "application/json"
+
+
+def test_metadata_comes_back_and_is_of_its_version(bucket: Bucket) -> None:
+    bucket.replace("k", b"1", "text/plain", expected=None, metadata={"after": "x"})
+    first = bucket.get("k")
+    assert first is not None
+    assert first.metadata == {"after": "x"}
+    bucket.replace("k", b"2", "text/plain", expected=first.etag, metadata={})
+    second = bucket.get("k")
+    assert second is not None
+    assert second.metadata == {}
+
+
+def test_an_object_exists_until_it_is_deleted_and_may_be_deleted_again(bucket: Bucket) -> None:
+    assert not bucket.exists("k")
+    bucket.put("k", b"", "text/plain")
+    assert bucket.exists("k")
+    bucket.delete("k")
+    bucket.delete("k")
+    assert not bucket.exists("k")
 
 
 def test_a_missing_object_is_none(bucket: Bucket) -> None:
@@ -31,9 +51,9 @@ def test_a_missing_object_is_none(bucket: Bucket) -> None:
 
 
 def test_a_new_object_is_written_once(bucket: Bucket) -> None:
-    bucket.replace("k", b"first", "text/plain", expected=None)
+    bucket.replace("k", b"first", "text/plain", expected=None, metadata={})
     with pytest.raises(Conflicted):
-        bucket.replace("k", b"second", "text/plain", expected=None)
+        bucket.replace("k", b"second", "text/plain", expected=None, metadata={})
     stored = bucket.get("k")
     assert stored is not None
     assert stored.content == b"first"
@@ -43,9 +63,9 @@ def test_a_version_is_replaced_only_while_it_is_there(bucket: Bucket) -> None:
     bucket.put("k", b"first", "text/plain")
     first = bucket.get("k")
     assert first is not None
-    bucket.replace("k", b"second", "text/plain", expected=first.etag)
+    bucket.replace("k", b"second", "text/plain", expected=first.etag, metadata={})
     with pytest.raises(Conflicted):
-        bucket.replace("k", b"third", "text/plain", expected=first.etag)
+        bucket.replace("k", b"third", "text/plain", expected=first.etag, metadata={})
     stored = bucket.get("k")
     assert stored is not None
     assert stored.content == b"second"
@@ -57,7 +77,7 @@ def test_a_version_that_was_deleted_meanwhile_is_a_lost_race(bucket: Bucket, s3:
     assert first is not None
     s3.delete_object(Bucket=bucket.name, Key="k")
     with pytest.raises(Conflicted):
-        bucket.replace("k", b"second", "text/plain", expected=first.etag)
+        bucket.replace("k", b"second", "text/plain", expected=first.etag, metadata={})
     assert bucket.get("k") is None
 
 
@@ -65,13 +85,15 @@ def test_a_version_that_was_deleted_meanwhile_is_a_lost_race(bucket: Bucket, s3:
 def test_the_two_answers_to_a_lost_race_are_conflicts(bucket: Bucket, watch: Watch, status: int, code: str) -> None:
     watch.answer("PutObject", status, code)
     with pytest.raises(Conflicted):
-        bucket.replace("k", b"x", "text/plain", expected=None)
+        bucket.replace("k", b"x", "text/plain", expected=None, metadata={})
 
 
 CALLS: "dict[str, tuple[str, Callable[[Bucket], object]]]" = {
     "get": ("GetObject", lambda bucket: bucket.get("k")),
     "put": ("PutObject", lambda bucket: bucket.put("k", b"", "text/plain")),
-    "replace": ("PutObject", lambda bucket: bucket.replace("k", b"", "text/plain", expected=None)),
+    "replace": ("PutObject", lambda bucket: bucket.replace("k", b"", "text/plain", expected=None, metadata={})),
+    "exists": ("HeadObject", lambda bucket: bucket.exists("k")),
+    "delete": ("DeleteObject", lambda bucket: bucket.delete("k")),
     "keys": ("ListObjectsV2", lambda bucket: list(bucket.keys("p/"))),
     "folders": ("ListObjectsV2", lambda bucket: list(bucket.folders("p/"))),
     "reachable": ("HeadBucket", lambda bucket: bucket.reachable()),
@@ -79,7 +101,10 @@ CALLS: "dict[str, tuple[str, Callable[[Bucket], object]]]" = {
 
 
 @pytest.mark.parametrize("call", CALLS)
-@pytest.mark.parametrize(("status", "code"), [(403, "AccessDenied"), (500, "InternalError"), (503, "SlowDown")])
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(403, "AccessDenied"), (429, "TooManyRequests"), (500, "InternalError"), (503, "SlowDown")],
+)
 def test_an_error_of_s3_makes_the_service_unavailable(
     bucket: Bucket, watch: Watch, call: str, status: int, code: str
 ) -> None:
@@ -103,7 +128,7 @@ def test_no_answer_of_s3_makes_the_service_unavailable(
         act(bucket)
 
 
-@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("call", CALLS.keys() - {"exists"})
 def test_a_bucket_that_does_not_exist_is_unavailable_and_not_empty(s3: "S3Client", call: str) -> None:
     with pytest.raises((ServiceUnavailable, Conflicted)):
         CALLS[call][1](Bucket(s3, "llmhist-nowhere"))

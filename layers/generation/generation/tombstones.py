@@ -1,0 +1,39 @@
+"""What is kept of a deleted generation for a while: whose it was and when it was deleted, so that its line can go."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from core import times
+from core.errors import ServiceUnavailable
+from core.logging import logger
+from generation import keys, records
+from generation.storage import Bucket
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """Whose a generation was, and when its deletion began."""
+
+    record_id: str
+    user_id: str
+    deleted_at: datetime
+
+    def write(self, bucket: Bucket) -> None:
+        """Store it; to be done before anything is removed. Raises ``ServiceUnavailable``."""
+        document = {"id": self.record_id, "userId": self.user_id, "deletedAt": times.rfc3339(self.deleted_at)}
+        bucket.put(keys.tombstone_object(self.record_id), records.dumps(document), "application/json")
+
+    @classmethod
+    def read(cls, bucket: Bucket, record_id: str) -> Self | None:
+        """The tombstone of a deleted generation; None for any other id. Raises ``ServiceUnavailable``."""
+        stored = bucket.get(keys.tombstone_object(record_id))
+        if stored is None:
+            return None
+        try:
+            document = json.loads(stored.content)
+            return cls(record_id, str(document["userId"]), datetime.fromisoformat(document["deletedAt"]))
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            logger.error("tombstone is not valid", id=record_id)
+            raise ServiceUnavailable("This record cannot be read.", retry_after=60) from error
