@@ -3,12 +3,12 @@
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# The first Python from 3.11 on that is there; PYTHON=python3.12 chooses another.
-CANDIDATES := python3 python3.13 python3.12 python3.11 python3.14 python
-IS_NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+# The first Python that is there and that Lambda has, too; PYTHON=python3.12 chooses another.
+CANDIDATES := python3 python3.13 python3.12 python3.11 python
+IS_FIT := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 ifeq ($(origin PYTHON),undefined)
 PYTHON := $(shell for python in $(CANDIDATES); do \
-  if $$python -c '$(IS_NEW_ENOUGH)' >/dev/null 2>&1; then echo $$python; break; fi; done)
+  if $$python -c '$(IS_FIT)' >/dev/null 2>&1; then echo $$python; break; fi; done)
 endif
 
 VENV := .venv/bin
@@ -23,8 +23,8 @@ LOCK := $(VENV)/uv pip compile --quiet --generate-hashes --universal --no-header
 .PHONY: python environment environments
 
 python:
-	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(IS_NEW_ENOUGH)' 2>/dev/null; then \
-	  echo "  Python 3.11 or newer is needed; $(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>&1 || true)" >&2; \
+	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(IS_FIT)' 2>/dev/null; then \
+	  echo "  Python 3.11, 3.12 or 3.13 is needed; $(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>&1 || true)" >&2; \
 	  echo "  what to do  install one, or name it: PYTHON=python3.12 make $(MAKECMDGOALS)" >&2; exit 1; fi
 
 environment: python
@@ -121,6 +121,15 @@ lint: environment ## ruff, mypy, import rules, the template
 format: environment ## format the code and sort imports
 	@$(VENV)/ruff check --fix-only --quiet $(SOURCES)
 	@$(VENV)/ruff format $(SOURCES)
+
+# ---------------------------------------------------------------- benchmarks
+
+.PHONY: bench-index
+
+bench-index: export PYTHONPATH := layers/core:layers/generation
+bench-index: export PYTHONDONTWRITEBYTECODE := 1
+bench-index: environments ## what a line of a long history costs, and a page (QUICK=1: fewer points, writes nothing)
+	@$(VENV)/python -m benchmarks.index $(if $(QUICK),--quick)
 
 # ---------------------------------------------------------------- upkeep
 

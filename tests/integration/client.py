@@ -1,0 +1,157 @@
+"""What the integration tests speak to the platform with: HTTP as a client, and S3 and SQS as an operator."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+from unittest.mock import patch
+from uuid import uuid4
+
+import localstack_client.session
+import requests
+
+PASSWORD = "password123"
+INDEX_SECONDS = 5.0
+
+ValueT = TypeVar("ValueT")
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind(("127.0.0.1", 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def eventually(probe: Callable[[], ValueT], seconds: float = INDEX_SECONDS) -> ValueT:
+    """What the probe returns once it is true, or at the end of the time."""
+    end = time.monotonic() + seconds
+    while not (value := probe()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return value
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A platform that runs; ``command`` is what `make` calls."""
+
+    environment: Mapping[str, str]
+    root: Path
+    api_port: int
+    aws_port: int
+    stage: str = "dev"
+
+    @property
+    def api_url(self) -> str:
+        return f"http://localhost:{self.api_port}"
+
+    def command(self, *arguments: str) -> str:
+        """Run a command of the platform; fails with what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "localstack", *arguments],
+            cwd=self.root,
+            env=dict(self.environment),
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def aws(self, service: str) -> Any:
+        """A boto3 client of the platform's AWS, with the rights of its owner."""
+        with patch.dict(os.environ, {"AWS_ENDPOINT_URL": f"http://localhost:{self.aws_port}"}):
+            return localstack_client.session.Session().client(service)
+
+    def bucket(self, service: str) -> str:
+        return f"llmhist-{service}-{self.stage}"
+
+    def keys(self, service: str, prefix: str) -> list[str]:
+        """The keys in a service's bucket under a prefix."""
+        pages = self.aws("s3").get_paginator("list_objects_v2").paginate(Bucket=self.bucket(service), Prefix=prefix)
+        return [item["Key"] for page in pages for item in page.get("Contents", ())]
+
+    def read(self, service: str, key: str) -> bytes:
+        """An object's bytes."""
+        content: bytes = self.aws("s3").get_object(Bucket=self.bucket(service), Key=key)["Body"].read()
+        return content
+
+    def lines(self, service: str, user_id: str) -> list[dict[str, Any]]:
+        """The lines of a user's history, as the files have them."""
+        keys = self.keys(service, f"users/{user_id}/{service}/history/")
+        return [json.loads(line) for key in keys for line in self.read(service, key).splitlines()]
+
+    def parameters(self) -> dict[str, str]:
+        """The parameters that the stack was deployed with."""
+        stack = self.aws("cloudformation").describe_stacks(StackName="llm-microservices")["Stacks"][0]
+        return {item["ParameterKey"]: item["ParameterValue"] for item in stack["Parameters"]}
+
+
+@dataclass
+class Api:
+    """A client of the API; with ``token`` it sends it."""
+
+    url: str
+    token: str | None = None
+    session: requests.Session = field(default_factory=requests.Session)
+
+    def call(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
+        """Send a request, ``body`` as JSON; redirects are answers."""
+        headers = dict(options.pop("headers", {}))
+        if self.token:
+            headers.setdefault("Authorization", f"Bearer {self.token}")
+        options.setdefault("timeout", 60)
+        return self.session.request(
+            method, self.url + path, json=body, headers=headers, allow_redirects=False, **options
+        )
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return self.call("GET", path, **options)
+
+    def post(self, path: str, body: Any = None, **options: Any) -> requests.Response:
+        return self.call("POST", path, body, **options)
+
+
+@dataclass
+class User(Api):
+    """A client that is logged in."""
+
+    id: str = ""
+    email: str = ""
+    refresh_token: str = ""
+
+    @classmethod
+    def register(cls, url: str) -> "User":
+        """A new account."""
+        email = f"user-{uuid4().hex}@example.com"
+        answer = requests.post(f"{url}/auth/register", json={"email": email, "password": PASSWORD}, timeout=60)
+        assert answer.status_code == 201, answer.text
+        tokens = answer.json()
+        return cls(
+            url,
+            tokens["accessToken"],
+            id=tokens["user"]["id"],
+            email=email,
+            refresh_token=tokens["refreshToken"],
+        )
+
+
+def assert_problem(answer: requests.Response, status: int) -> dict[str, Any]:
+    """The answer is problem details of this status, complete; returns them."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    problem: dict[str, Any] = answer.json()
+    assert {"type", "title", "status", "detail", "requestId"} <= set(problem)
+    assert problem["status"] == status
+    assert problem["requestId"] == answer.headers["X-Request-Id"]
+    return problem
