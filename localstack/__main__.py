@@ -32,7 +32,9 @@ def parser() -> argparse.ArgumentParser:
         index.add_argument(
             "--service", choices=("", *history.SERVICES), default="", help="image or tts; both if not said"
         )
-        index.add_argument("--user", default="", help="the id of one user, or anonymous; all if not said")
+        index.add_argument(
+            "--user", type=history.user, default="", help="the id of one user, or anonymous; all if not said"
+        )
         index.add_argument("--from", dest="first", type=history.day, default="", help="first day, such as 2026-11-01")
         index.add_argument("--to", dest="last", type=history.day, default="", help="last day; today if not said")
         index.add_argument("--grace", type=float, default=10.0, help="seconds that an event may be on its way")

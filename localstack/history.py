@@ -11,6 +11,7 @@ import json
 import os
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 import boto3
 from botocore.config import Config
@@ -63,11 +64,18 @@ def day(text: str) -> str:
     return str(datetime.date.fromisoformat(text) if text else datetime.datetime.now(datetime.UTC).date())
 
 
+def user(text: str) -> str:
+    """A user's id as the commands take it, or "anonymous"; empty for all users. Raises ValueError."""
+    return text if text in ("", "anonymous") else str(UUID(text))
+
+
 def reindex(settings: Settings, options: Any, *, repair: bool) -> None:
     """Compare the history with the records and, with `repair`, put it right.
 
     Raises CommandFailed when something is wrong and was not repaired.
     """
+    if options.first > options.last:
+        raise CommandFailed("FROM", f"{options.first} is after TO={options.last}", "give the earlier day first")
     stack_now = target(settings)
     services = [options.service] if options.service else list(SERVICES)
     wrong = sum(_reindex(stack_now, service, options, repair=repair) for service in services)

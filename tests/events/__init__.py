@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 from urllib.parse import quote, quote_plus
 
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
 REQUEST_ID = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
 METHOD_ARN = "arn:aws:execute-api:us-east-1:123456789012:abcdef1234/dev/GET/users/me"
 QUEUE_ARN = "arn:aws:sqs:us-east-1:123456789012:records"
@@ -36,18 +38,20 @@ class Gateway(Protocol):
         ...
 
 
-class Context:
+class Context(LambdaContext):
     """What Lambda tells a handler of its invocation."""
 
-    function_name = "function"
-    function_version = "$LATEST"
-    memory_limit_in_mb = 512
-    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"
-    aws_request_id = "52fdfc07-2182-454f-963f-5f0f9a621d72"
+    def __init__(self, *, remaining_ms: int = 28_000) -> None:
+        self._function_name = "function"
+        self._function_version = "$LATEST"
+        self._memory_limit_in_mb = 512
+        self._invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:function"
+        self._aws_request_id = "52fdfc07-2182-454f-963f-5f0f9a621d72"
+        self._remaining_ms = remaining_ms
 
-    def get_remaining_time_in_millis(self) -> int:
+    def get_remaining_time_in_millis(self) -> int:  # type: ignore[override]
         """Milliseconds until Lambda ends the invocation."""
-        return 28_000
+        return self._remaining_ms
 
 
 def aws(
