@@ -124,7 +124,10 @@ format: environment ## format the code and sort imports
 
 # ---------------------------------------------------------------- benchmarks
 
-.PHONY: bench-index
+.PHONY: bench-index bench-cold-start
+
+bench-cold-start: build ## what each function imports at a cold start, to benchmarks/results
+	@$(VENV)/python benchmarks/cold_start.py --boto3 $$(ls -d .local/platform/lambda/lib/python3*/site-packages)
 
 bench-index: export PYTHONPATH := layers/core:layers/generation
 bench-index: export PYTHONDONTWRITEBYTECODE := 1

@@ -3,8 +3,7 @@
 The first segment is ``{dd}.jsonl``, the next ones ``{dd}.0001.jsonl`` and so on. A segment that has reached
 ``SEGMENT_BYTES`` is closed, and the line after it begins the next; one that shrank by a deletion stays closed, which
 a blank line at its start tells. Each segment carries, as metadata, ``after``: no id in an earlier segment is greater.
-Since ids are ordered by time, that one bound tells which segments can
-hold an id, without reading the day:
+Since ids are ordered by time, that one bound tells which segments can hold an id, without reading the day:
 
     a new line's id is greater than ``after`` of the last segment, so only that one can hold it already;
     an id that is late makes the walk go back as far as segments that are as old as the id.
