@@ -10,7 +10,7 @@ import jwt
 import pytest
 from moto import mock_aws
 
-from accounts import signing_keys
+from accounts import key_rotation, signing_keys
 from accounts.signing_keys import SigningKey
 from core.identity import TokenVerifier
 from ops import signing_key
@@ -33,7 +33,7 @@ class Stack:
         self._reports = reports
         self.secret = secret
         self._requests = 0
-        self.secrets: SecretsManagerClient = signing_key._secrets()
+        self.secrets: SecretsManagerClient = key_rotation._secrets()
 
     def ask(self, request_type: str, version: int, old: int | None = None, *, again: bool = False) -> dict[str, Any]:
         """Send a request, or the last one again as Lambda does after a failure; returns the report."""
@@ -71,7 +71,7 @@ def _aws() -> Iterator[None]:
     with (
         mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": "us-east-1"}),
         mock_aws(),
-        environment_caches_cleared(signing_key._secrets, signing_key._parameters),
+        environment_caches_cleared(key_rotation._secrets, key_rotation._parameters),
     ):
         yield
 
@@ -85,8 +85,8 @@ def key_pairs() -> list[SigningKey]:
 @pytest.fixture
 def stack(reports: Reports, key_pairs: list[SigningKey], monkeypatch: pytest.MonkeyPatch) -> Stack:
     name = f"jwks-{next(_numbers)}"
-    arn = signing_key._secrets().create_secret(Name=name)["ARN"]
-    signing_key._parameters().put_parameter(Name=name, Value='{"keys":[]}', Type="String")
+    arn = key_rotation._secrets().create_secret(Name=name)["ARN"]
+    key_rotation._parameters().put_parameter(Name=name, Value='{"keys":[]}', Type="String")
     monkeypatch.setenv("SIGNING_SECRET_ARN", arn)
     monkeypatch.setenv("JWKS_PARAMETER", name)
     monkeypatch.setattr(signing_keys, "generate", iter(key_pairs).__next__)
@@ -186,7 +186,7 @@ def test_a_crash_between_two_steps_is_mended_by_doing_it_again(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, crash: str, request_of_today: tuple[Any, ...]
 ) -> None:
     before = stack.kids("Create", 1) if request_of_today[0] == "Update" else []
-    client = signing_key._parameters() if crash == "put_parameter" else signing_key._secrets()
+    client = key_rotation._parameters() if crash == "put_parameter" else key_rotation._secrets()
     with monkeypatch.context() as broken:
         broken.setattr(client, crash, _crashes)
         assert stack.ask(*request_of_today)["Status"] == "FAILED"
@@ -220,7 +220,7 @@ def test_a_failure_is_reported_with_its_reason(stack: Stack, monkeypatch: pytest
 def test_a_reason_is_cut_to_what_cloudformation_takes(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
-    monkeypatch.setattr(signing_key, "_published", lambda: _fail(reason))
+    monkeypatch.setattr(key_rotation, "_published", lambda: _fail(reason))
     report = stack.ask("Create", 1)
     assert report["Status"] == "FAILED"
     assert report["Reason"].startswith("RuntimeError: ")
