@@ -188,7 +188,7 @@ def _race_table(found: Results) -> str:
 def report(found: Results, seconds: float) -> str:
     """The results as Markdown."""
     each, in_segment = found.lines.bytes_each, found.lines.in_segment
-    measured = ", ".join(f"{points} appends of batches of {batch}" for batch, points in found.points.items())
+    measured = ", ".join(f"{points} with batches of {batch}" for batch, points in found.points.items())
     checks = "\n".join(f"* {'holds' if holds else '**fails**'}: {text}" for holds, text in verdicts(found))
     return f"""\
 # The history index: what a line and a page cost
@@ -206,7 +206,8 @@ Written by `make bench-index` in {seconds:.0f} s on {os.cpu_count()} processors,
 * Requests and bytes are exact: each attempt of the client counts, and the body of each request and answer.
 * A line has {each} bytes here and a segment {in_segment:,} lines. What an append costs follows from how full the last
   segment is, so "at N lines" is the average over one whole segment's worth of appends that begins at N lines, or over a
-  part of them that is evenly spread: {measured}. Such a part is within a few per cent of the whole.
+  part of them that is evenly spread and comes within a few per cent of the whole:
+  {measured}.
   *Least to most* are the cheapest and the dearest of those appends, per line; *just there* is the one at exactly N
   lines, which in a short day is cheap for both ways.
 * *Lines a second* is a ratio: to ours at {found.sizes[0]:,} lines in batches of 1; among writers, to ours with
