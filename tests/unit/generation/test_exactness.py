@@ -78,6 +78,7 @@ class Plan:
     segment_bytes: int
     batch_size: int
     workers: int
+    remaining_ms: int
     copies: tuple[int, ...]
     faults: dict[tuple[str, int], str]
     actions: tuple[Action, ...]
@@ -92,6 +93,8 @@ PLANS = st.builds(
     segment_bytes=st.sampled_from([1, 400, 700, 1500]),
     batch_size=st.sampled_from([1, 2, 5]),
     workers=st.sampled_from([2, 3]),
+    # With no time left, what fails is left to the next delivery.
+    remaining_ms=st.sampled_from([0, 28_000]),
     copies=st.sampled_from([(0,), (0, 0, 1), (0, 1, 2)]),
     faults=st.dictionaries(
         st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 25)), st.sampled_from([*BEFORE, *AFTER]), max_size=14
@@ -209,7 +212,8 @@ class Platform:
         event = events.sqs(*(message.body for message in batch))
         for item, message in zip(event["Records"], batch, strict=True):
             item["messageId"] = message.message_id
-        return {failure["itemIdentifier"] for failure in indexing.index(library, event, 28_000)["batchItemFailures"]}
+        answer = indexing.index(library, event, self.plan.remaining_ms)
+        return {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
 
     def _make_even(self, turn: Turn) -> None:
         self._make(turn, 0)
@@ -251,10 +255,14 @@ class Platform:
             assert at_first & set(self.listed(ANA.sub)) & set(self.recorded(ANA.sub)) <= set(found)
 
     def _repair(self, turn: Turn) -> None:
-        while self.making:
+        """Repair over and over; an operator repeats what broke off."""
+        is_complete = False
+        while self.making or not is_complete:
             try:
                 self.auditor(self._gate(turn)).audit(TODAY, repair=True)
+                is_complete = True
             except (ServiceUnavailable, Killed):
+                is_complete = False
                 turn.step()
 
     # ------------------------------------------------------------ what happens to requests

@@ -56,7 +56,7 @@ def emptied(bucket: Bucket) -> Bucket:
 
 
 @settings(
-    max_examples=60,
+    max_examples=30,
     deadline=None,
     derandomize=True,
     database=None,
