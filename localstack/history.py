@@ -129,7 +129,7 @@ def _ask(stack_now: Target, order: dict[str, Any]) -> dict[str, Any]:
     )
     content = json.loads(answer["Payload"].read())
     if "FunctionError" in answer or "errorMessage" in content:
-        raise CommandFailed("reindex", str(content.get("errorMessage", content)), "check the options, then the logs")
+        raise CommandFailed("comparing", str(content.get("errorMessage", content)), "check the options, then the logs")
     outcome: dict[str, Any] = content
     return outcome
 

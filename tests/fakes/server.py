@@ -121,7 +121,7 @@ class FakeServer:
             self._script.extend(markers)
 
     def answer(self, exchange: Exchange) -> None:
-        """Answer one request."""
+        """Answer one request; each fake in its own way."""
         raise NotImplementedError
 
     def receive(self, exchange: Exchange, connection: int) -> None:

@@ -22,7 +22,7 @@ from core.errors import BadRequest, FieldError, NotFound, PayloadTooLarge, Probl
 from core.identity import Identity
 from core.logging import logger
 
-# The longest valid body is a prompt of 4,096 astral characters, each written as two \uXXXX escapes: 49 KB.
+# The longest valid body is a prompt of 4,096 astral characters, each written as two escapes of six bytes: 49 KB.
 MAX_BODY_BYTES = 64 * 1024
 PROBLEM_JSON = "application/problem+json"
 
