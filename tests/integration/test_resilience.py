@@ -49,7 +49,7 @@ def test_a_prompt_that_the_provider_refuses_is_refused_and_nothing_is_stored(pla
 
 
 def test_real_answers_of_the_providers_are_passed_on(api: Api) -> None:
-    image = api.post("/image/generate", SMALL).json()["meta"]
+    image = api.post("/image/generate", SMALL | {"prompt": "a cat [[jpeg]]"}).json()["meta"]
     assert (image["provider"], image["contentType"]) == ("pollinations", "image/jpeg")
     speech = api.post("/tts/generate", {"prompt": "hello " * 100, "model": "gtts-slow"}).json()["meta"]
     assert (speech["provider"], speech["model"]) == ("gtts", "gtts-slow")
