@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from core import ids
 from core.identity import Identity
 from generation.providers import Artifact, Deadline, ImageRequest, ProviderError, SpeechRequest
 from generation.storage import Bucket, Stored
@@ -18,9 +17,9 @@ if TYPE_CHECKING:
 PNG = b"\x89PNG\r\n\x1a\n and some pixels"
 MP3 = b"ID3\x04 and some sound"
 
-ANA = Identity(ids.new(milliseconds=1_700_000_000_000), "ana@example.com", "user", "s-ana", 4_102_444_800)
-BEN = Identity(ids.new(milliseconds=1_700_000_000_001), "ben@example.com", "user", "s-ben", 4_102_444_800)
-ADMIN = Identity(ids.new(milliseconds=1_700_000_000_002), "admin@example.com", "admin", "s-admin", 4_102_444_800)
+ANA = Identity("018bcfe5-6800-7000-8000-000000000000", "ana@example.com", "user", "s-ana", 4_102_444_800)
+BEN = Identity("018bcfe5-6801-7000-8000-000000000001", "ben@example.com", "user", "s-ben", 4_102_444_800)
+ADMIN = Identity("018bcfe5-6802-7000-8000-000000000002", "admin@example.com", "admin", "s-admin", 4_102_444_800)
 
 
 @dataclass
