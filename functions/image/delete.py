@@ -2,17 +2,18 @@
 
 from aws_lambda_powertools.event_handler import Response
 
-from core.http import Api, no_content
+from core.errors import NotFound
+from core.http import REQUIRED, Api, no_content
 from generation.library import open_library
 from generation.services import IMAGE
 
-api = Api()
+api = Api(caller=REQUIRED)
 
 
-@api.delete("/image/<record_id>")
+@api.delete("/image/<record_id>", operation_id="deleteImage", status_code=204, errors=(NotFound,))
 def delete(record_id: str) -> Response[None]:
     """204 for the owner or an administrator, again and again; 404 for anybody else."""
-    open_library(IMAGE).delete(record_id, api.user())
+    open_library(IMAGE).delete(record_id, api.user)
     return no_content()
 
 

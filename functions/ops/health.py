@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Required
 
-from aws_lambda_powertools.event_handler.openapi.params import Query
 from typing_extensions import TypedDict
 
+from core.description import Described
 from core.errors import ServiceUnavailable
 from core.http import Api
+from core.query import Flag
 
 api = Api()
 
@@ -16,12 +17,12 @@ api = Api()
 class Health(TypedDict, total=False):
     """The state of the whole and, when they were asked, of its parts."""
 
-    status: str
-    parts: dict[str, str]
+    status: Required[Annotated[str, Described(enum=["ok"])]]
+    parts: Annotated[dict[str, str], Described(examples=[{"postgresql": "ok", "s3": "ok"}])]
 
 
-@api.get("/healthz")
-def health(deep: Annotated[bool, Query()] = False) -> Health:
+@api.get("/healthz", operation_id="getHealth")
+def health(deep: Flag = False) -> Health:
     """200 when all that was asked is well, otherwise 503 with each part's state."""
     if not deep:
         return {"status": "ok"}

@@ -2,15 +2,15 @@
 
 from accounts import service
 from accounts.models import User
-from core.http import Api
+from core.http import REQUIRED, Api
 
-api = Api()
+api = Api(caller=REQUIRED)
 
 
-@api.get("/users/me")
+@api.get("/users/me", operation_id="getMe")
 def me() -> User:
     """200 with the user."""
-    return service.from_env().me(api.user().sub)
+    return service.from_env().me(api.user.sub)
 
 
 handler = api

@@ -9,6 +9,7 @@ do and never holds a secret, SQL, or another user's data.
     ├── Unauthorized          401
     ├── Forbidden             403
     ├── NotFound              404
+    ├── MethodNotAllowed      405
     ├── Conflict              409
     ├── PayloadTooLarge       413
     ├── Unprocessable         422
@@ -86,6 +87,16 @@ class NotFound(ProblemError):
 
     status = HTTPStatus.NOT_FOUND
     slug = "not-found"
+
+
+class MethodNotAllowed(ProblemError):
+    """The path does not have this method; ``Allow`` names those that it has (RFC 9110 §15.5.6)."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    slug = "method-not-allowed"
+
+    def __init__(self, detail: str, *, allow: Sequence[str]) -> None:
+        super().__init__(detail, headers={"Allow": ", ".join(allow)})
 
 
 class Conflict(ProblemError):

@@ -1,80 +1,157 @@
 """The HTTP edge of every function: routing, validation, problem details, headers and one log line a request.
 
-``Api`` is Powertools' REST resolver with the contract's common rules. A handler module makes one, puts a route
-on it and exports it as ``handler``.
+``Api`` is Powertools' REST resolver with the contract's common rules. A handler module makes one, says who may call
+it, puts a route on it and exports it as ``handler``.
 """
 
 import base64
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from core import identity
+from core import identity, limits
 from core.client import ClientInfo
-from core.errors import BadRequest, FieldError, NotFound, PayloadTooLarge, ProblemError, Unprocessable
+from core.errors import (
+    BadRequest,
+    FieldError,
+    NotFound,
+    PayloadTooLarge,
+    ProblemError,
+    TooManyRequests,
+    Unauthorized,
+    Unprocessable,
+)
 from core.identity import Identity
+from core.limits import Allowance
 from core.logging import logger
 
 # The longest valid body is a prompt of 4,096 astral characters, each written as two escapes of six bytes: 49 KB.
 MAX_BODY_BYTES = 64 * 1024
 PROBLEM_JSON = "application/problem+json"
+RATE_LIMIT_HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+
+# Who calls a route: nobody in particular, whatever is sent; whoever sends a token, or is anonymous; a user.
+Caller = Callable[[Mapping[str, Any]], Identity | None]
+OPTIONAL: Caller = identity.optional
+REQUIRED: Caller = identity.required
+
+
+Errors = Sequence[type[ProblemError]]
+AnyCallableT = TypeVar("AnyCallableT", bound=Callable[..., Any])
+
+
+def _anybody(_event: Mapping[str, Any]) -> None:
+    return None
 
 
 class Api(APIGatewayRestResolver):
     """A resolver that answers in JSON, errors as RFC 9457 problem details, ``X-Request-Id`` on everything."""
 
-    def __init__(self) -> None:
+    def __init__(self, caller: Caller = _anybody) -> None:
         self._origin = os.environ.get("CORS_ORIGIN", "*")
         cors = CORSConfig(
             allow_origin=self._origin,
-            allow_headers=["Authorization", "Content-Type"],
-            expose_headers=["Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            expose_headers=["Location", *RATE_LIMIT_HEADERS, "Retry-After", "WWW-Authenticate", "X-Request-Id"],
         )
         super().__init__(enable_validation=True, cors=cors, serializer=_dumps)
+        self.who = caller
+        self.errors: dict[tuple[str, str], Errors] = {}
         self._identity: Identity | None = None
+        self._allowance: Allowance | None = None
         self._cold = True
         self.exception_handler(ProblemError)(_problem)
         self.exception_handler(RequestValidationError)(_invalid)
         self.not_found(lambda _error: _problem(NotFound("There is no such route.")))
 
+    # What a route can answer beside what all of its kind can; the API's description is made from it.
+
+    def get(self, rule: str, *, errors: Errors = (), **options: Any) -> Callable[[AnyCallableT], AnyCallableT]:  # type: ignore[override]
+        """A GET route; ``errors`` are the problems that only it and its like can answer."""
+        self.errors["GET", rule] = errors
+        return super().get(rule, **options)
+
+    def post(self, rule: str, *, errors: Errors = (), **options: Any) -> Callable[[AnyCallableT], AnyCallableT]:  # type: ignore[override]
+        """A POST route, like ``get``."""
+        self.errors["POST", rule] = errors
+        return super().post(rule, **options)
+
+    def delete(self, rule: str, *, errors: Errors = (), **options: Any) -> Callable[[AnyCallableT], AnyCallableT]:  # type: ignore[override]
+        """A DELETE route, like ``get``."""
+        self.errors["DELETE", rule] = errors
+        return super().delete(rule, **options)
+
+    @property
     def caller(self) -> Identity | None:
-        """Who is calling an open route; None is anonymous. Raises ``Unauthorized`` for a bad token."""
-        self._identity = identity.optional(self.current_event.raw_event)
+        """Who is calling; None is anonymous."""
         return self._identity
 
+    @property
     def user(self) -> Identity:
         """Who is calling a protected route. Raises ``Unauthorized``."""
-        self._identity = identity.required(self.current_event.raw_event)
+        if self._identity is None:
+            raise Unauthorized("Send an access token: 'Authorization: Bearer <accessToken>'.")
         return self._identity
 
+    @property
     def client(self) -> ClientInfo:
         """Where the request came from, as the gateway saw it."""
-        source = (self.current_event.raw_event.get("requestContext") or {}).get("identity") or {}
-        return ClientInfo(ip=source.get("sourceIp"), user_agent=source.get("userAgent"))
+        return ClientInfo.from_event(self.current_event.raw_event)
+
+    @property
+    def caller_key(self) -> str:
+        """What tells this caller from all others: a user's id, or the network of an anonymous one."""
+        return _caller_key(self._identity, self.client)
+
+    def header(self, name: str) -> str | None:
+        """A header of the request, whatever its case."""
+        return identity.header(self.current_event.raw_event, name)
 
     def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
         """Answer one API Gateway event; never raises."""
         start = time.perf_counter()
-        self._identity = None
+        self._identity = self._allowance = None
         request_id = _request_id(event, context)
         with logger.append_context_keys(request_id=request_id):
             try:
+                self._admit(event)
                 response = super().resolve(_prepared(event), context)
             except ProblemError as error:
                 response = self._bare(error)
             except Exception:
                 logger.exception("unhandled error")
                 response = self._bare(ProblemError("Something went wrong on our side. Quote the requestId to support."))
-            _finish(response, request_id)
+            self._finish(response, request_id)
             self._log(event, response, start)
         return response
+
+    def _admit(self, event: Mapping[str, Any]) -> None:
+        """Find out who calls, and count the call: a bad token counts for the address that it came from.
+
+        Raises ``Unauthorized``, ``TooManyRequests``, ``ServiceUnavailable``.
+        """
+        if event.get("httpMethod") == "OPTIONS":
+            return
+        refused: Unauthorized | None = None
+        try:
+            self._identity = self.who(event)
+        except Unauthorized as error:
+            refused = error
+        key = _caller_key(self._identity, ClientInfo.from_event(event))
+        self._allowance = limits.from_env().count(key, is_user=self._identity is not None)
+        if self._allowance is not None and self._allowance.exceeded:
+            raise TooManyRequests(
+                "Too many requests: wait as long as Retry-After says.", retry_after=self._allowance.reset
+            )
+        if refused is not None:
+            raise refused
 
     def _bare(self, error: ProblemError) -> dict[str, Any]:
         """The answer to a request that did not reach a route."""
@@ -87,6 +164,18 @@ class Api(APIGatewayRestResolver):
             "multiValueHeaders": {"Content-Type": [PROBLEM_JSON], "Access-Control-Allow-Origin": [self._origin]}
             | headers,
         }
+
+    def _finish(self, response: dict[str, Any], request_id: str) -> None:
+        """Add what every answer carries: the request id, the rate limit, and no caching unless the route allows it."""
+        response["statusCode"] = int(response["statusCode"])
+        headers = response["multiValueHeaders"]
+        headers["X-Request-Id"] = [request_id]
+        headers["X-Content-Type-Options"] = ["nosniff"]
+        headers.setdefault("Cache-Control", ["no-store"])
+        if self._allowance is not None:
+            headers.update({name: [value] for name, value in self._allowance.headers().items()})
+        if headers.get("Content-Type") == [PROBLEM_JSON]:
+            response["body"] = _dumps(json.loads(response["body"]) | {"requestId": request_id})
 
     def _log(self, event: Mapping[str, Any], response: Mapping[str, Any], start: float) -> None:
         logger.info(
@@ -168,15 +257,8 @@ def _request_id(event: Mapping[str, Any], context: LambdaContext) -> str:
     return str((event.get("requestContext") or {}).get("requestId") or context.aws_request_id)
 
 
-def _finish(response: dict[str, Any], request_id: str) -> None:
-    """Add what every answer carries: the request id, and no caching unless the route allows it."""
-    response["statusCode"] = int(response["statusCode"])
-    headers = response["multiValueHeaders"]
-    headers["X-Request-Id"] = [request_id]
-    headers["X-Content-Type-Options"] = ["nosniff"]
-    headers.setdefault("Cache-Control", ["no-store"])
-    if headers.get("Content-Type") == [PROBLEM_JSON]:
-        response["body"] = _dumps(json.loads(response["body"]) | {"requestId": request_id})
+def _caller_key(caller: Identity | None, client: ClientInfo) -> str:
+    return f"user:{caller.sub}" if caller else f"address:{client.network}"
 
 
 def _dumps(value: object) -> str:

@@ -121,13 +121,13 @@ def optional(event: Mapping[str, Any]) -> Identity | None:
     Trusts the authorizer's context where there is one, except that a token may have expired since the
     gateway cached it; verifies the bearer token itself otherwise. Raises ``Unauthorized``.
     """
-    context = event.get("requestContext", {}).get("authorizer") or {}
+    context = (event.get("requestContext") or {}).get("authorizer") or {}
     if "sub" in context:
         identity = Identity.from_claims(context)
         if identity.exp + LEEWAY_SECONDS <= time.time():
             raise Unauthorized(_BAD_TOKEN, token_sent=True)
         return identity
-    authorization = _header(event, "authorization")
+    authorization = header(event, "authorization")
     if authorization is None:
         return None
     return verifier().verify(bearer_token(authorization))
@@ -141,7 +141,7 @@ def required(event: Mapping[str, Any]) -> Identity:
     return identity
 
 
-def _header(event: Mapping[str, Any], name: str) -> str | None:
+def header(event: Mapping[str, Any], name: str) -> str | None:
     """A header's value whatever its case: gateways differ."""
     headers: Mapping[str, str] = event.get("headers") or {}
-    return next((value for key, value in headers.items() if key.lower() == name), None)
+    return next((value for key, value in headers.items() if key.lower() == name.lower()), None)

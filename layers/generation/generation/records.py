@@ -6,11 +6,12 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any, Required
+from typing import Annotated, Any, Required
 
 from typing_extensions import TypedDict
 
 from core import ids, times
+from core.description import Described
 from core.identity import Identity
 from generation import keys
 from generation.chain import Outcome
@@ -61,54 +62,62 @@ class Record(TypedDict):
     meta: RecordMeta
 
 
+Id = Annotated[str, Described("UUIDv7.", format="uuid", examples=["019ab7d2-51f3-7c1e-9a51-6f0d2b7c4e10"])]
+Time = Annotated[str, Described("RFC 3339, UTC.", format="date-time", examples=["2026-11-22T13:30:00.123Z"])]
+ServiceName = Annotated[str, Described(enum=["image", "tts"])]
+Status = Annotated[str, Described(enum=["completed"])]
+ContentType = Annotated[str, Described(enum=sorted(CONTENT_TYPES.values()))]
+Bytes = Annotated[int, Described("Size of the artifact.", minimum=1, examples=[54216])]
+
+
 class Line(TypedDict):
     """One line of a history index."""
 
-    id: str
-    createdAt: str
-    service: str
-    provider: str
-    model: str
-    prompt: str
-    status: str
-    contentType: str
-    bytes: int
-    record: str
+    id: Id
+    createdAt: Time
+    service: ServiceName
+    provider: Annotated[str, Described(examples=["pollinations"])]
+    model: Annotated[str, Described(examples=["flux"])]
+    prompt: Annotated[str, Described("Its first 200 characters.", examples=["a red fox in snow"])]
+    status: Status
+    contentType: ContentType
+    bytes: Bytes
+    record: Annotated[str, Described("Key of the record in storage.")]
 
 
 class Meta(TypedDict, total=False):
     """How a generation was made; ``size`` is of images, ``voice`` and ``durationSeconds`` of speech."""
 
-    provider: Required[str]
-    model: Required[str]
-    size: str
-    voice: str
-    seed: int
-    latencyMs: Required[int]
-    contentType: Required[str]
-    bytes: Required[int]
-    durationSeconds: float
-    fallbackFrom: str
-    fallbackReason: str
+    provider: Required[Annotated[str, Described("Who made it.", examples=["pollinations"])]]
+    model: Required[Annotated[str, Described("What made it.", examples=["flux"])]]
+    size: Annotated[str, Described(examples=["1024x1024"])]
+    voice: Annotated[str, Described(examples=["en"])]
+    seed: Annotated[int, Described("The same seed, prompt and model make the same picture.", examples=[42])]
+    latencyMs: Required[Annotated[int, Described("Milliseconds that the making took.", minimum=0, examples=[2310])]]
+    contentType: Required[ContentType]
+    bytes: Required[Bytes]
+    durationSeconds: Annotated[float, Described(minimum=0, examples=[3.4])]
+    fallbackFrom: Annotated[str, Described("The provider that was asked first and failed.")]
+    fallbackReason: Annotated[str, Described("How it failed.", examples=["timeout"])]
 
 
 class Links(TypedDict):
     """Where the generation and its download are."""
 
-    self: str
-    download: str
+    self: Annotated[str, Described(examples=["/image/019ab7d2-51f3-7c1e-9a51-6f0d2b7c4e10"])]
+    download: Annotated[str, Described(examples=["/image/019ab7d2-51f3-7c1e-9a51-6f0d2b7c4e10/download"])]
 
 
 class Generation(TypedDict):
     """A generation as the API shows it."""
 
-    id: str
-    service: str
-    status: str
-    prompt: str
-    createdAt: str
-    userId: str | None
-    s3: dict[str, str]
+    id: Id
+    service: ServiceName
+    status: Status
+    prompt: Annotated[str, Described(examples=["a red fox in snow"])]
+    createdAt: Time
+    userId: Annotated[str | None, Described("Whose it is; null when it was made anonymously.")]
+    s3: Annotated[dict[str, str], Described("Keys in storage: `input`, `record`, and `image` or `audio`.")]
     meta: Meta
     links: Links
 

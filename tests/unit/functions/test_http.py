@@ -3,6 +3,7 @@
 import importlib
 from collections.abc import Iterator
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -17,12 +18,22 @@ from tests.unit.functions.answers import ask
 from tests.unit.functions.template import functions
 from tests.unit.stand_ins import Painter
 
-ROUTES = {module: function.routes[0] for module, function in functions().items() if function.routes}
+# The function of the methods that a path does not have is tested by itself.
+ROUTES = {
+    module: function.routes[0]
+    for module, function in functions().items()
+    if function.routes and function.routes[0].method != "ANY"
+}
 POSTS = [module for module, route in ROUTES.items() if route.method == "POST"]
 
 
 def handler_of(module: str) -> ModuleType:
     return importlib.import_module(module)
+
+
+def identity_for(module: str) -> dict[str, Any] | None:
+    """What the gateway's authorizer says of the caller, where there is one."""
+    return tokens.claims() if ROUTES[module].protected else None
 
 
 @pytest.fixture
@@ -46,21 +57,26 @@ def limited() -> Iterator[ModuleType]:
 @pytest.mark.parametrize("name", bodies.REFUSED)
 def test_no_call_accepts_a_body_that_is_not_its_request(module: str, name: str) -> None:
     status, body = bodies.REFUSED[name]
-    ask(handler_of(module), events.aws("POST", ROUTES[module].path, body=body)).problem(status)
+    ask(handler_of(module), events.aws("POST", ROUTES[module].path, body=body, identity=identity_for(module))).problem(
+        status
+    )
 
 
 @pytest.mark.parametrize("module", POSTS)
 @pytest.mark.parametrize("name", bodies.BINARY)
 def test_no_call_accepts_a_body_that_is_not_text(module: str, name: str) -> None:
     body = events.in_base64(bodies.BINARY[name])
-    ask(handler_of(module), events.aws("POST", ROUTES[module].path, body=body, base64_encoded=True)).problem(400)
+    event = events.aws("POST", ROUTES[module].path, body=body, base64_encoded=True, identity=identity_for(module))
+    ask(handler_of(module), event).problem(400)
 
 
 @pytest.mark.parametrize("module", POSTS)
 @pytest.mark.parametrize("depth", [10, 300, 900, 1100, 5000])
 def test_no_depth_of_a_body_is_an_error_of_ours(module: str, depth: int) -> None:
     for body in ("[" * depth + "]" * depth, '{"prompt":' * depth + "1" + "}" * depth):
-        answer = ask(handler_of(module), events.aws("POST", ROUTES[module].path, body=body))
+        answer = ask(
+            handler_of(module), events.aws("POST", ROUTES[module].path, body=body, identity=identity_for(module))
+        )
         assert answer.status in (400, 422)
         answer.problem(answer.status)
 
@@ -79,22 +95,33 @@ def test_a_body_may_be_as_large_as_the_longest_request(painter: Painter) -> None
 
 @pytest.mark.parametrize("module", ROUTES)
 def test_another_method_or_path_is_404(gateway: Gateway, module: str) -> None:
-    function, route = handler_of(module), ROUTES[module]
-    parameters = {"id": "x"}
+    function, route, identity = handler_of(module), ROUTES[module], identity_for(module)
+    parameters = {"id": "x", "asset": "x"}
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"} - {route.method}:
-        ask(function, gateway(method, route.path, parameters=parameters, body="{}")).problem(404)
-    ask(function, gateway(route.method, "/nothing/here/at/all", body="{}")).problem(404)
+        ask(function, gateway(method, route.path, parameters=parameters, body="{}", identity=identity)).problem(404)
+    ask(function, gateway(route.method, "/nothing/here/at/all", body="{}", identity=identity)).problem(404)
 
 
 @pytest.mark.parametrize("module", ROUTES)
 def test_a_page_of_another_origin_may_read_every_answer(gateway: Gateway, module: str) -> None:
     route = ROUTES[module]
     origin = {"Origin": "https://app.example.com"}
-    refused = ask(handler_of(module), gateway("PATCH", route.path, parameters={"id": "x"}, body="{}", headers=origin))
+    event = gateway(
+        "PATCH", route.path, parameters={"id": "x"}, body="{}", headers=origin, identity=identity_for(module)
+    )
+    refused = ask(handler_of(module), event)
     assert refused.status == 404
     assert refused.headers["access-control-allow-origin"] == "*"
     exposed = {name.strip() for name in refused.headers["access-control-expose-headers"].split(",")}
-    assert exposed == {"Location", "Retry-After", "WWW-Authenticate", "X-Request-Id"}
+    assert exposed == {
+        "Location",
+        "RateLimit-Limit",
+        "RateLimit-Remaining",
+        "RateLimit-Reset",
+        "Retry-After",
+        "WWW-Authenticate",
+        "X-Request-Id",
+    }
 
 
 @pytest.mark.parametrize("module", POSTS)
@@ -102,7 +129,8 @@ def test_a_page_of_another_origin_may_read_every_answer(gateway: Gateway, module
 def test_a_page_of_another_origin_may_read_why_its_body_was_refused(gateway: Gateway, module: str, name: str) -> None:
     status, body = bodies.REFUSED[name]
     headers = {"Origin": "https://app.example.com"}
-    answer = ask(handler_of(module), gateway("POST", ROUTES[module].path, body=body, headers=headers))
+    event = gateway("POST", ROUTES[module].path, body=body, headers=headers, identity=identity_for(module))
+    answer = ask(handler_of(module), event)
     answer.problem(status)
     assert answer.headers["access-control-allow-origin"] == "*"
 
@@ -114,7 +142,7 @@ def test_a_preflight_is_answered(gateway: Gateway, module: str) -> None:
     answer = ask(handler_of(module), gateway("OPTIONS", route.path, parameters={"id": "x"}, headers=headers))
     assert answer.status == 204
     allowed = {name.strip().lower() for name in answer.headers["access-control-allow-headers"].split(",")}
-    assert allowed >= {"authorization", "content-type"}
+    assert allowed >= {"authorization", "content-type", "idempotency-key"}
     assert route.method in answer.headers["access-control-allow-methods"]
 
 

@@ -1,15 +1,17 @@
+import importlib.util
 import json
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+import boto3
 import pytest
 
 from core import identity, ids
 from core.errors import Unauthorized
 from core.identity import Identity, TokenVerifier
 from generation import chain, library, settings
-from generation.providers import Deadline, PromptRefused, ProviderTimeout
+from generation.providers import Artifact, Deadline, ImageRequest, PromptRefused, ProviderError, ProviderTimeout
 from generation.segments import Day
 from generation.services import IMAGE
 from generation.storage import open_bucket
@@ -17,6 +19,7 @@ from image import download, generate, get, index
 from image import list as list_images
 from tests import events, tokens
 from tests.events import Gateway
+from tests.unit.conftest import Log
 from tests.unit.functions import bodies
 from tests.unit.functions.answers import Answer, ask
 from tests.unit.generation.samples import identifier, line
@@ -37,9 +40,28 @@ def bearer(caller: Identity | None) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def post(body: Any, *, caller: Identity | None = None, gateway: Gateway = events.aws) -> Answer:
+def post(
+    body: Any,
+    *,
+    caller: Identity | None = None,
+    gateway: Gateway = events.aws,
+    key: str | None = None,
+    function: ModuleType = generate,
+) -> Answer:
     text = body if isinstance(body, str) or body is None else json.dumps(body)
-    return ask(generate, gateway("POST", "/image/generate", body=text, headers=bearer(caller)))
+    headers = bearer(caller) | ({} if key is None else {"Idempotency-Key": key})
+    return ask(function, gateway("POST", "/image/generate", body=text, headers=headers))
+
+
+def another_environment(function: ModuleType) -> ModuleType:
+    """The function in a second execution environment, which has a request of its own at the same time."""
+    assert function.__file__
+    spec = importlib.util.spec_from_file_location(f"another.{function.__name__}", function.__file__)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def read(
@@ -176,7 +198,7 @@ WRONG: dict[str, list[Any]] = {
         "512x", "x512", "512x512x512", "63x64", "64x63", "2049x64", "64x2049", "0512x0512", "５１２x５１２", "٥١٢x٥١٢",
         "512×512", "512.0x512", "1e3x512", "+512x512", "\ud800", "512x" + "9" * 5000,
     ],
-    "seed": [True, 1.5, 1.0, "1", -1, 2**31, 2**63, 10**4000, [], {}, float("nan"), float("inf"), "x"],
+    "seed": [True, 1.5, "1", -1, 2**31, 2**63, 10**4000, [], {}, float("nan"), float("inf"), "x"],
     "model": [None, 7, "", "../x", "a/b", "a b", "x\n", "-x", "x" * 65, "é", "\ud800", []],
 }  # fmt: skip
 
@@ -205,6 +227,164 @@ def test_all_wrong_fields_are_named_at_once() -> None:
 def test_the_smallest_and_the_largest_size_are_accepted(painter: Painter, size: str, side: int) -> None:
     assert post({"prompt": "a", "size": size, "seed": 2**31 - 1}).status == 201
     assert (painter.asked[0].width, painter.asked[0].height) == (side, side)
+
+
+# ---------------------------------------------------------------- the same request again
+
+KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
+
+
+def records_in(s3: "S3Client", bucket: str) -> list[str]:
+    """The keys of all records."""
+    found = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+    return [item["Key"] for item in found if item["Key"].endswith("record.json")]
+
+
+@pytest.mark.usefixtures("answers_table")
+def test_a_request_that_is_sent_again_with_its_key_gets_the_first_answer(
+    s3: "S3Client", bucket: str, gateway: Gateway, painter: Painter
+) -> None:
+    body = {"prompt": "a fox", "size": "512x256", "seed": 7}
+    first, again = (post(body, caller=ANA, gateway=gateway, key=KEY) for _ in range(2))
+    assert (again.status, again.body) == (201, first.body)
+    assert again.headers["location"] == first.headers["location"] == f"/image/{first.json['id']}"
+    assert len(painter.asked) == 1
+    assert records_in(s3, bucket) == [first.json["s3"]["record"]]
+
+
+@pytest.mark.usefixtures("bucket", "answers_table")
+def test_a_request_is_the_same_whatever_its_spelling_and_its_seed_is_drawn_once(painter: Painter) -> None:
+    first = post({"prompt": "a fox"}, key=KEY)
+    for same in (
+        {"model": "flux", "size": "1024x1024", "seed": None, "prompt": "a fox"},
+        {"prompt": "  a fox\n", "ignored": True},
+        '{"prompt": "\\u0061 fox"}',
+    ):
+        assert post(same, key=KEY).body == first.body
+    assert len(painter.asked) == 1
+
+
+@pytest.mark.usefixtures("bucket", "answers_table")
+@pytest.mark.parametrize("change", [{"prompt": "a dog"}, {"size": "512x512"}, {"seed": 0}, {"model": "turbo"}])
+def test_a_key_that_came_with_another_request_is_422(gateway: Gateway, painter: Painter, change: Any) -> None:
+    first = post({"prompt": "a fox"}, gateway=gateway, key=KEY)
+    problem = post({"prompt": "a fox"} | change, gateway=gateway, key=KEY).problem(422)
+    assert problem["type"] == "urn:llm-microservices:problem:idempotency-key-reused"
+    assert post({"prompt": "a fox"}, gateway=gateway, key=KEY).body == first.body
+    assert len(painter.asked) == 1
+
+
+@pytest.mark.usefixtures("answers_table")
+def test_each_caller_has_keys_of_their_own(s3: "S3Client", bucket: str, painter: Painter) -> None:
+    made = {post({"prompt": "a fox"}, caller=caller, key=KEY).json["id"] for caller in (ANA, BEN, None)}
+    again = {post({"prompt": "a fox"}, caller=caller, key=KEY).json["id"] for caller in (ANA, BEN, None)}
+    assert made == again
+    assert len(made) == len(painter.asked) == len(records_in(s3, bucket)) == 3
+
+
+@pytest.mark.usefixtures("bucket", "answers_table", "painter")
+def test_anonymous_callers_are_told_apart_by_their_addresses() -> None:
+    def post_from(address: str) -> str:
+        event = events.aws("POST", "/image/generate", body='{"prompt": "a fox"}', headers={"Idempotency-Key": KEY})
+        event["requestContext"]["identity"]["sourceIp"] = address
+        return str(ask(generate, event).json["id"])
+
+    assert post_from("192.0.2.1") != post_from("192.0.2.2")
+    assert post_from("192.0.2.1") == post_from("192.0.2.1")
+
+
+@pytest.mark.usefixtures("bucket", "answers_table")
+def test_while_the_first_is_in_flight_the_same_is_409_and_another_422(monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = another_environment(generate)
+    meanwhile: list[Answer] = []
+
+    class Busy(Painter):
+        def generate(self, request: ImageRequest, deadline: Deadline) -> Artifact:
+            if not self.asked:
+                self.asked.append(request)
+                meanwhile.extend(post({"prompt": prompt}, key=KEY, function=elsewhere) for prompt in ("a fox", "a dog"))
+                self.asked.pop()
+            return super().generate(request, deadline)
+
+    busy = Busy()
+    monkeypatch.setattr(chain, "image_providers", lambda: (busy,))
+    first = post({"prompt": "a fox"}, key=KEY)
+    conflict, refused = meanwhile
+    assert conflict.problem(409)["type"] == "urn:llm-microservices:problem:idempotency-key-in-use"
+    assert int(conflict.headers["retry-after"]) > 0
+    assert refused.problem(422)["type"] == "urn:llm-microservices:problem:idempotency-key-reused"
+    assert post({"prompt": "a fox"}, key=KEY, function=elsewhere).body == first.body
+    assert len(busy.asked) == 1
+
+
+@pytest.mark.usefixtures("bucket", "answers_table")
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(ProviderError("status 503"), 502), (ProviderTimeout(), 504), (PromptRefused("status 400"), 422)],
+)
+def test_after_a_failure_the_key_may_be_tried_again(painter: Painter, error: Exception, status: int) -> None:
+    painter.error = error
+    post({"prompt": "a fox"}, key=KEY).problem(status)
+    painter.error = None
+    first = post({"prompt": "a fox"}, key=KEY)
+    assert post({"prompt": "a fox"}, key=KEY).body == first.body
+    assert len(painter.asked) == 2
+
+
+@pytest.mark.usefixtures("answers_table", "painter")
+def test_after_storage_failed_the_key_may_be_tried_again(s3_watch: Watch) -> None:
+    s3_watch.answer("PutObject", 500, "InternalError", key="record.json")
+    post({"prompt": "a fox"}, key=KEY).problem(503)
+    assert post({"prompt": "a fox"}, key=KEY).status == 201
+
+
+@pytest.mark.usefixtures("bucket")
+def test_without_its_table_the_key_is_503_and_no_provider_is_asked(
+    answers_table: str, gateway: Gateway, painter: Painter
+) -> None:
+    boto3.client("dynamodb").delete_table(TableName=answers_table)
+    problem = post({"prompt": "a fox"}, gateway=gateway, key=KEY).problem(503)
+    assert answers_table not in problem["detail"]
+    assert painter.asked == []
+    assert post({"prompt": "a fox"}, gateway=gateway).status == 201
+
+
+def test_a_picture_is_answered_although_the_table_is_gone_when_it_is_made(
+    s3: "S3Client", bucket: str, answers_table: str, monkeypatch: pytest.MonkeyPatch, log: Log
+) -> None:
+    class Demolishing(Painter):
+        def generate(self, request: ImageRequest, deadline: Deadline) -> Artifact:
+            boto3.client("dynamodb").delete_table(TableName=answers_table)
+            return super().generate(request, deadline)
+
+    monkeypatch.setattr(chain, "image_providers", lambda: (Demolishing(),))
+    answer = post({"prompt": "a fox"}, key=KEY)
+    assert answer.status == 201
+    assert records_in(s3, bucket) == [answer.json["s3"]["record"]]
+    assert [line["id"] for line in log.of("the answer is not kept for its idempotency key")] == [answer.json["id"]]
+
+
+@pytest.mark.usefixtures("bucket", "answers_table", "painter")
+@pytest.mark.parametrize("key", ["!", "~" * 255, '"8e03978e"', "a,b", "%00", KEY])
+def test_every_visible_text_is_a_key(gateway: Gateway, key: str) -> None:
+    assert post({"prompt": "a"}, gateway=gateway, key=key).status == 201
+
+
+@pytest.mark.usefixtures("answers_table")
+@pytest.mark.parametrize("key", ["", " ", "a b", "a, b", "x" * 256, "é", "a\n", "\0", "\x7f", "\t", "\ud800", "１"])
+def test_a_key_that_is_not_one_is_named(gateway: Gateway, painter: Painter, key: str) -> None:
+    assert post({"prompt": "a"}, gateway=gateway, key=key).wrong_fields() == {"idempotency-key"}
+    assert painter.asked == []
+
+
+@pytest.mark.usefixtures("answers_table", "painter")
+def test_neither_the_key_nor_who_sent_it_is_kept_or_logged(bucket: str, answers_table: str, log: Log) -> None:
+    assert bucket
+    post({"prompt": "a fox"}, caller=ANA, key=KEY)
+    post({"prompt": "a dog"}, caller=ANA, key=KEY).problem(422)
+    (item,) = boto3.client("dynamodb").scan(TableName=answers_table)["Items"]
+    assert item["id"]["S"].startswith("image#")
+    assert KEY not in json.dumps(item) + log.getvalue()
 
 
 # ---------------------------------------------------------------- failures
@@ -331,7 +511,7 @@ def test_an_id_that_is_not_ours_is_404(gateway: Gateway, function: ModuleType, r
 
 
 @pytest.mark.usefixtures("bucket", "painter")
-@pytest.mark.parametrize("value", ["true", "1", "True"])
+@pytest.mark.parametrize("value", ["true", "True", "1"])
 def test_a_download_can_be_a_redirect(gateway: Gateway, value: str) -> None:
     record_id = post({"prompt": "a"}).json["id"]
     answer = read(download, record_id, query={"redirect": value}, gateway=gateway)
@@ -342,14 +522,14 @@ def test_a_download_can_be_a_redirect(gateway: Gateway, value: str) -> None:
 
 
 @pytest.mark.usefixtures("bucket", "painter")
-@pytest.mark.parametrize("value", ["false", "0"])
+@pytest.mark.parametrize("value", ["false", "False", "0"])
 def test_a_download_need_not_be_a_redirect(value: str) -> None:
     record_id = post({"prompt": "a"}).json["id"]
     assert read(download, record_id, query={"redirect": value}).json["expiresIn"] == 900
 
 
 @pytest.mark.usefixtures("bucket")
-@pytest.mark.parametrize("value", ["", "x", "2", "-1", "null", "tru", "\0", "é", "x" * 5000])
+@pytest.mark.parametrize("value", ["", "x", "2", "-1", "TRUE", "yes", "null", "tru", "\0", "é", "x" * 5000])
 def test_a_redirect_that_is_neither_true_nor_false_is_refused(gateway: Gateway, value: str) -> None:
     answer = read(download, ids.new(), query={"redirect": value}, gateway=gateway)
     assert answer.wrong_fields() == {"redirect"}

@@ -1,0 +1,191 @@
+"""Rate limits that are exact: one atomic counter for each caller and window, in DynamoDB.
+
+A caller's window is the minute that begins with its first request. One UpdateItem counts a request and says which one
+it was, so of any number of requests at once exactly as many pass as the limit allows. (AWS WAF and the gateway's own
+throttling count roughly; minutes of the clock would let twice as many pass around their turn.)
+"""
+
+import math
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from core import settings
+from core.errors import ServiceUnavailable
+from core.logging import logger
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+WINDOW_SECONDS = 60
+# DynamoDB may remove a counter this long after its window's end.
+_KEPT_SECONDS = 300
+_RETRY_AFTER_SECONDS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """A caller's window: of ``limit`` requests ``count`` have come; it ends in ``reset`` seconds."""
+
+    limit: int
+    count: int
+    reset: int
+
+    @property
+    def exceeded(self) -> bool:
+        """Whether this request is one too many."""
+        return self.count > self.limit
+
+    def headers(self) -> dict[str, str]:
+        """The RateLimit fields (draft-ietf-httpapi-ratelimit-headers, the form with one field each)."""
+        return {
+            "RateLimit-Limit": str(self.limit),
+            "RateLimit-Remaining": str(max(0, self.limit - self.count)),
+            "RateLimit-Reset": str(self.reset),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimitSettings:
+    """The rate limit of one function; ``per_user`` and ``per_address`` are requests a minute.
+
+    Functions with the same ``name`` share their counters. Without a ``table`` nothing is limited. ``fail_open``: a
+    request passes when it cannot be counted.
+    """
+
+    table: str | None
+    name: str
+    per_user: int
+    per_address: int
+    fail_open: bool
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "RateLimitSettings":
+        """Read the settings. Raises ``core.settings.SettingsError`` with the name of a variable that is wrong."""
+        per_user = settings.integer(environ, "RATE_LIMIT", 100, least=1, most=10**9)
+        fail = settings.text(environ, "RATE_LIMIT_FAIL", "closed")
+        if fail not in ("open", "closed"):
+            raise settings.SettingsError("environment variable RATE_LIMIT_FAIL is neither open nor closed")
+        return cls(
+            table=settings.text(environ, "RATE_LIMIT_TABLE", "") or None,
+            name=settings.text(environ, "RATE_LIMIT_NAME", "other"),
+            per_user=per_user,
+            per_address=settings.integer(environ, "RATE_LIMIT_ANONYMOUS", per_user, least=1, most=10**9),
+            fail_open=fail == "open",
+        )
+
+
+class RateLimiter:
+    """Counts the requests of each caller, minute by minute. ``clock`` gives seconds since the epoch."""
+
+    def __init__(
+        self,
+        client: "Callable[[], DynamoDBClient]",
+        configured: RateLimitSettings,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._settings = configured
+        self._clock = clock
+
+    def count(self, caller_key: str, *, is_user: bool) -> Allowance | None:
+        """Count one request and tell what it leaves; None where limits are off or, failing open, out of order.
+
+        Raises ``ServiceUnavailable`` when it cannot be counted and must be.
+        """
+        if self._settings.table is None:
+            return None
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        limit = self._settings.per_user if is_user else self._settings.per_address
+        try:
+            return self._counted(f"{self._settings.name}#{caller_key}", limit)
+        except (BotoCoreError, ClientError) as error:
+            _alarm(error)
+            if self._settings.fail_open:
+                return None
+            raise ServiceUnavailable(
+                "Requests cannot be counted at present; try again in a moment.", retry_after=_RETRY_AFTER_SECONDS
+            ) from error
+
+    def _counted(self, counter: str, limit: int) -> Allowance:
+        """In the window that runs or, where none does, as the first of a new one, unless another request was faster."""
+        while True:
+            now = int(self._clock() * 1000)
+            window = self._add(counter, now) or self._begin(counter, now)
+            if window is not None:
+                count, end = window
+                return Allowance(limit, count, max(1, math.ceil((end - now) / 1000)))
+
+    def _add(self, counter: str, now: int) -> tuple[int, int] | None:
+        return self._update(
+            counter, "ADD requests :one", "window_end > :now", {":one": {"N": "1"}, ":now": {"N": str(now)}}
+        )
+
+    def _begin(self, counter: str, now: int) -> tuple[int, int] | None:
+        end = now + WINDOW_SECONDS * 1000
+        return self._update(
+            counter,
+            "SET requests = :one, window_end = :end, expires = :expires",
+            "attribute_not_exists(id) OR window_end <= :now",
+            {
+                ":one": {"N": "1"},
+                ":now": {"N": str(now)},
+                ":end": {"N": str(end)},
+                ":expires": {"N": str(end // 1000 + _KEPT_SECONDS)},
+            },
+        )
+
+    def _update(
+        self, counter: str, change: str, condition: str, values: "Mapping[str, AttributeValueTypeDef]"
+    ) -> tuple[int, int] | None:
+        """The window's count, and its end in milliseconds, after the change; None when the condition does not hold."""
+        client = self._client()
+        try:
+            attributes = client.update_item(
+                TableName=self._settings.table or "",
+                Key={"id": {"S": counter}},
+                UpdateExpression=change,
+                ConditionExpression=condition,
+                ExpressionAttributeValues=values,
+                ReturnValues="ALL_NEW",
+            )["Attributes"]
+        except client.exceptions.ConditionalCheckFailedException:
+            return None
+        return int(attributes["requests"]["N"]), int(attributes["window_end"]["N"])
+
+
+def _alarm(error: Exception) -> None:
+    """What the template's alarm watches, as a metric in the log, and a line for whoever looks into it."""
+    from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+    logger.warning("rate limits are out of order", error=type(error).__name__, detail=str(error))
+    # The alarm is one for all functions, so the metric must not name the function's own service.
+    dimensions = {"service": "rate-limits"}
+    namespace = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "llm-microservices")
+    with single_metric(
+        "RateLimitsUnavailable", MetricUnit.Count, 1, namespace=namespace, default_dimensions=dimensions
+    ):
+        pass
+
+
+@lru_cache(maxsize=1)
+def _client() -> "DynamoDBClient":
+    """DynamoDB, given up on after about three seconds: a caller waits for it."""
+    # boto3 takes longer to import than everything else here together: only who counts pays.
+    import boto3
+    from botocore.config import Config
+
+    timeouts = Config(connect_timeout=0.5, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"})
+    return boto3.client("dynamodb", config=timeouts)
+
+
+@lru_cache(maxsize=1)
+def from_env() -> RateLimiter:
+    """The limiter of this execution environment. Raises ``core.settings.SettingsError``."""
+    return RateLimiter(_client, RateLimitSettings.from_env(os.environ))
