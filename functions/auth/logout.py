@@ -9,7 +9,7 @@ from core.http import Api, no_content
 api = Api()
 
 
-@api.post("/auth/logout")
+@api.post("/auth/logout", operation_id="logout", status_code=204)
 def logout(request: LogoutRequest) -> Response[None]:
     """204, also when the session had ended before."""
     service.from_env().logout(request.refresh_token, everywhere=request.everywhere)

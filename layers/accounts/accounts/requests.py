@@ -4,16 +4,18 @@ import unicodedata
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from accounts import passwords
+from core.description import Described
 
 _SHORTEST_EMAIL = 3
 _LONGEST_EMAIL = 254
 _LONGEST_LOCAL_PART = 64
 _LONGEST_LABEL = 63
 _LONGEST_REFRESH_TOKEN = 1024
+_EXAMPLE_PASSWORD = "correct horse battery staple"  # noqa: S105
 _EMAIL_FORM = "Write the email as name@example.com."
 
 ValueT = TypeVar("ValueT")
@@ -62,10 +64,50 @@ def _says(check: Callable[[ValueT], ValueT]) -> AfterValidator:
     return AfterValidator(validate)
 
 
+# Characters of at most so many bytes in UTF-8.
+_CHARACTERS_BY_BYTES = {
+    1: r"[\u0001-\u007f]",
+    2: r"[\u0001-\u07ff]",
+    3: r"[\u0001-\ud7ff\ue000-\uffff]",
+    4: r"[^\u0000]",
+}
+
+
+def _password_schema(least: int) -> Described:
+    """The limit of bytes in UTF-8, as near as a schema comes to it: by the widest character of the text."""
+    forms = [
+        {"pattern": f"^{characters}{{{least},{passwords.MOST_BYTES // width}}}$"}
+        for width, characters in _CHARACTERS_BY_BYTES.items()
+    ]
+    return Described(minLength=least, maxLength=passwords.MOST_BYTES, anyOf=forms)
+
+
+# Letters of Latin scripts, which any dialect of patterns can be told of. Other scripts are accepted, too.
+_LETTERS = r"\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
+_LABEL = rf"[0-9A-Za-z{_LETTERS}]([0-9A-Za-z{_LETTERS}-]{{0,{_LONGEST_LABEL - 2}}}[0-9A-Za-z{_LETTERS}])?"
+
 Email = Annotated[
-    str, _says(_email), Field(description="Compared without regard to case.", examples=["ada@example.com"])
+    str,
+    _says(_email),
+    Field(
+        description="Compared without regard to case; letters of all scripts are accepted.",
+        examples=["ada@example.com"],
+    ),
+    Described(
+        minLength=_SHORTEST_EMAIL,
+        maxLength=_LONGEST_EMAIL,
+        pattern=rf"^[!-?A-~{_LETTERS}]{{1,{_LONGEST_LOCAL_PART}}}@{_LABEL}(\.{_LABEL})+$",
+    ),
 ]
-RefreshToken = Annotated[str, _says(_refresh_token), Field(alias="refreshToken", repr=False)]
+_RULES = "8 characters at least, 72 bytes at most in UTF-8, and not one of the most common passwords."
+PresentedPassword = Annotated[str, _says(passwords.validate_presented), _password_schema(1)]
+ChosenPassword = Annotated[str, _says(passwords.validate), _password_schema(passwords.LEAST_CHARACTERS)]
+RefreshToken = Annotated[
+    str,
+    _says(_refresh_token),
+    Field(alias="refreshToken", repr=False, examples=["AZq30lHzfB6aUW8NK3xOEPQx3J0bX5gHl2mT7vYcRkUe8sWd1oZpGi"]),
+    Described(minLength=1, maxLength=_LONGEST_REFRESH_TOKEN, pattern=r"^[\u0000-\u007f]*$"),
+]
 
 
 class _Body(BaseModel):
@@ -76,18 +118,14 @@ class Registration(_Body):
     """``POST /auth/register``."""
 
     email: Email
-    password: Annotated[
-        str,
-        _says(passwords.validate),
-        Field(repr=False, description="8 characters at least, 72 bytes at most in UTF-8.", examples=["password123"]),
-    ]
+    password: Annotated[ChosenPassword, Field(repr=False, description=_RULES, examples=[_EXAMPLE_PASSWORD])]
 
 
 class Login(_Body):
     """``POST /auth/login``. A short password is only a wrong one."""
 
     email: Email
-    password: Annotated[str, _says(passwords.validate_presented), Field(repr=False, examples=["password123"])]
+    password: Annotated[PresentedPassword, Field(repr=False, examples=[_EXAMPLE_PASSWORD])]
 
 
 class RefreshRequest(_Body):
@@ -101,3 +139,22 @@ class LogoutRequest(_Body):
 
     refresh_token: RefreshToken
     everywhere: bool = False
+
+
+class PasswordChange(_Body):
+    """``POST /auth/password``."""
+
+    current_password: Annotated[
+        PresentedPassword, Field(alias="currentPassword", repr=False, examples=[_EXAMPLE_PASSWORD])
+    ]
+    new_password: Annotated[
+        ChosenPassword,
+        Field(alias="newPassword", repr=False, description=_RULES, examples=["wrong donkey charger clip"]),
+    ]
+
+    @field_validator("new_password")
+    @classmethod
+    def _another(cls, value: str, info: ValidationInfo) -> str:
+        if value == info.data.get("current_password"):
+            raise PydanticCustomError("value_error", "Choose another password than the current one.")
+        return value

@@ -1,4 +1,4 @@
-"""What the accounts plane does: register, log in, refresh, log out, say who somebody is.
+"""What the accounts plane does: register, log in, refresh, log out, change a password, show and end sessions.
 
 bcrypt never runs inside a transaction, and the signing key is read before one: what is committed can be answered.
 """
@@ -8,11 +8,12 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 
-from accounts import database, passwords, sessions, users
+from accounts import common_passwords, database, passwords, sessions, users
 from accounts.connection import Cursor
 from accounts.database import Database
-from accounts.errors import REFRESH_REFUSED, TokenReused
-from accounts.models import Tokens, TokensWithUser, User
+from accounts.errors import REFRESH_REFUSED, TokenReused, WrongPassword
+from accounts.models import Session, Tokens, TokensWithUser, User
+from accounts.password_guard import Claim, PasswordGuard
 from accounts.refresh_tokens import RefreshToken
 from accounts.sessions import Granted, Reused
 from accounts.settings import ACCESS_TOKEN_SECONDS, AccountsSettings
@@ -21,13 +22,16 @@ from accounts.tokens import TokenIssuer
 from accounts.users import Account
 from core import ids, times
 from core.client import ClientInfo
-from core.errors import Conflict, NotFound, Unauthorized
+from core.errors import Conflict, FieldError, NotFound, Unauthorized, Unprocessable
 from core.logging import logger
 from core.secrets import Secret
 from core.settings import SettingsError
 
 ROLE_USER = "user"
 ROLE_ADMIN = "admin"
+
+# More than anybody has devices; the answer stays small.
+MOST_SESSIONS_SHOWN = 100
 
 _NONCE_BYTES = 32
 
@@ -36,6 +40,7 @@ class Accounts:
     """The operations of the accounts plane. Each raises ``ServiceUnavailable`` when the database is down.
 
     ``issuer`` is called by the operations that issue an access token; the others need no signing key.
+    ``refuse_common_passwords`` is of those in which somebody chooses a password.
     """
 
     def __init__(
@@ -44,15 +49,22 @@ class Accounts:
         issuer: Callable[[], TokenIssuer],
         *,
         bcrypt_rounds: int,
+        refuse_common_passwords: bool = True,
         clock: Callable[[], datetime] = times.now,
     ) -> None:
         self._database = database
         self._issuer = issuer
         self._rounds = bcrypt_rounds
+        self._refuse_common_passwords = refuse_common_passwords
         self._clock = clock
+        self._guard = PasswordGuard(database, bcrypt_rounds, clock)
 
     def register(self, email: str, password: str, client: ClientInfo) -> TokensWithUser:
-        """Create a user and a first session. Raises ``Conflict`` when the email is taken, in whatever case."""
+        """Create a user and a first session.
+
+        Raises ``Conflict`` when the email is taken, in whatever case, ``Unprocessable`` for a common password.
+        """
+        self._refuse_common(password, "password")
         issuer = self._issuer()
         password_hash = passwords.hash_password(password, self._rounds)
         now = self._clock()
@@ -71,27 +83,29 @@ class Accounts:
     def login(self, email: str, password: str, client: ClientInfo) -> TokensWithUser:
         """Begin a session. Raises ``Unauthorized``, the same and after the same work, for both mistakes.
 
+        Raises ``TooManyRequests`` while failed logins delay those of this email, whether it has an account or not.
         A hash that was made with less work than is asked for now is replaced.
         """
         issuer = self._issuer()
-        budget = self._database.budget()
-        found = self._database.run(lambda cursor: users.by_email(cursor, email), budget=budget)
-        accepted = passwords.verify(password, None if found is None else found[1], self._rounds)
-        if found is None or not accepted:
-            raise Unauthorized("The email or the password is wrong.")
-        account, old_hash = found
-        stronger = (
-            passwords.hash_password(password, self._rounds) if passwords.needs_rehash(old_hash, self._rounds) else None
-        )
-        now = self._clock()
 
-        def start(cursor: Cursor) -> Granted:
-            if stronger is not None:
-                users.replace_hash(cursor, account.id, old_hash, stronger)
-            return sessions.start(cursor, account.id, client, now)
+        def look(cursor: Cursor) -> Claim:
+            return Claim(email, users.by_email(cursor, email))
 
-        granted = self._database.run(start, budget=budget)
-        return {**_tokens(issuer, granted, account, now), "user": account.shown()}
+        def allowed(account: Account, stored: str) -> Callable[[Cursor], TokensWithUser | None]:
+            too_cheap = passwords.needs_rehash(stored, self._rounds)
+            kept = passwords.hash_password(password, self._rounds) if too_cheap else stored
+            now = self._clock()
+
+            def start(cursor: Cursor) -> TokensWithUser | None:
+                if not users.replace_hash(cursor, account.id, stored, kept):
+                    return None
+                granted = sessions.start(cursor, account.id, client, now)
+                return {**_tokens(issuer, granted, account, now), "user": account.shown()}
+
+            return start
+
+        refusal = Unauthorized("The email or the password is wrong.")
+        return self._guard.check(password, look, allowed, refusal=refusal)
 
     def refresh(self, refresh_token: str) -> Tokens:
         """Exchange a refresh token for a new pair; role and email are those of this moment.
@@ -135,10 +149,66 @@ class Accounts:
 
     def me(self, user_id: str) -> User:
         """The user of a valid access token. Raises ``Unauthorized`` when there is no such user (any more)."""
-        account = self._database.run(lambda cursor: users.by_id(cursor, user_id)) if ids.is_valid(user_id) else None
+        account = self._database.run(lambda cursor: users.by_id(cursor, user_id)) if _are_ids(user_id) else None
         if account is None:
-            raise Unauthorized("The account of this token does not exist any more.", token_sent=True)
+            raise _no_account()
         return account.shown()
+
+    def change_password(self, user_id: str, session_id: str, current: str, new: str) -> None:
+        """Replace the user's password and end all sessions but this one.
+
+        Raises ``WrongPassword`` for a wrong current one, which counts as a failed login, ``TooManyRequests`` while
+        those delay the account, ``Unprocessable`` for a common new one, ``Unauthorized`` when the session has ended.
+        """
+        self._refuse_common(new, "newPassword")
+
+        def look(cursor: Cursor) -> Claim:
+            found = users.by_id_with_hash(cursor, user_id) if _are_ids(user_id, session_id) else None
+            if found is None or not sessions.is_live(cursor, user_id, session_id, self._clock()):
+                raise Unauthorized("This session has ended; log in again.", token_sent=True)
+            return Claim(found[0].email, found)
+
+        def allowed(_account: Account, stored: str) -> Callable[[Cursor], bool | None]:
+            new_hash = passwords.hash_password(new, self._rounds)
+            now = self._clock()
+
+            def change(cursor: Cursor) -> bool | None:
+                if not sessions.is_live(cursor, user_id, session_id, now):
+                    return None
+                if not users.replace_hash(cursor, user_id, stored, new_hash):
+                    return None
+                sessions.end_others(cursor, user_id, session_id, now)
+                return True
+
+            return change
+
+        self._guard.check(current, look, allowed, refusal=WrongPassword())
+        logger.info("password changed", security_event="password_changed", user_id=user_id, session_id=session_id)
+
+    def live_sessions(self, user_id: str, session_id: str) -> list[Session]:
+        """The user's sessions that live, the last used first; ``session_id`` is of the one that asks.
+
+        Raises ``Unauthorized`` when there is no such user (any more).
+        """
+        now = self._clock()
+
+        def look(cursor: Cursor) -> list[sessions.Live] | None:
+            known = users.by_id(cursor, user_id)
+            return sessions.live(cursor, user_id, now, MOST_SESSIONS_SHOWN) if known else None
+
+        found = self._database.run(look) if _are_ids(user_id) else None
+        if found is None:
+            raise _no_account()
+        return [session.shown(current=session.id == session_id) for session in found]
+
+    def end_session(self, user_id: str, session_id: str) -> None:
+        """End a session of the user, which may have ended before. Raises ``NotFound`` for any other."""
+        now = self._clock()
+        if not _are_ids(user_id, session_id) or not self._database.run(
+            lambda cursor: sessions.end_one(cursor, user_id, session_id, now)
+        ):
+            raise NotFound("You have no such session.")
+        logger.info("session ended", security_event="session_ended", user_id=user_id, session_id=session_id)
 
     def promote(self, email: str) -> User:
         """Make a user an admin; tokens show it from their next refresh. Raises ``NotFound``."""
@@ -147,12 +217,24 @@ class Accounts:
             raise NotFound("No user has this email.")
         return account.shown()
 
+    def _refuse_common(self, password: str, field: str) -> None:
+        if self._refuse_common_passwords and common_passwords.is_common(password):
+            error = FieldError(
+                field, "This is one of the most common passwords, which are guessed first; choose another."
+            )
+            raise Unprocessable("The request is not valid: see errors.", errors=[error])
+
 
 @lru_cache(maxsize=1)
 def from_env() -> Accounts:
     """The accounts of this execution environment. Raises ``core.settings.SettingsError``."""
     settings = AccountsSettings.from_env(os.environ)
-    return Accounts(database.from_env(), _issuer(settings), bcrypt_rounds=settings.bcrypt_rounds)
+    return Accounts(
+        database.from_env(),
+        _issuer(settings),
+        bcrypt_rounds=settings.bcrypt_rounds,
+        refuse_common_passwords=settings.refuse_common_passwords,
+    )
 
 
 def _issuer(settings: AccountsSettings) -> Callable[[], TokenIssuer]:
@@ -166,6 +248,15 @@ def _issuer(settings: AccountsSettings) -> Callable[[], TokenIssuer]:
         return TokenIssuer(key, settings.token_issuer, settings.token_audience)
 
     return issuer
+
+
+def _are_ids(*texts: str) -> bool:
+    """Whether the database takes them for ids; a token's may be anything that its issuer wrote."""
+    return all(map(ids.is_valid, texts))
+
+
+def _no_account() -> Unauthorized:
+    return Unauthorized("The account of this token does not exist any more.", token_sent=True)
 
 
 def _tokens(issuer: TokenIssuer, granted: Granted, account: Account, now: datetime) -> Tokens:

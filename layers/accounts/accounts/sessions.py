@@ -1,4 +1,4 @@
-"""The table ``sessions``: starting a session, rotating its refresh token, ending it.
+"""The table ``sessions``: starting a session, rotating its refresh token, showing it, ending it.
 
 The caller owns the transaction and must commit it whatever is returned here: a reused token is an outcome and not an
 exception, since the revocation that it causes has to stay.
@@ -10,9 +10,10 @@ from datetime import datetime
 from enum import Enum, auto
 
 from accounts.connection import Cursor
+from accounts.models import Session
 from accounts.refresh_tokens import RefreshToken
 from accounts.settings import REFRESH_TOKEN_LIFETIME, REUSE_GRACE, SESSION_LIFETIME
-from core import ids
+from core import ids, times
 from core.client import ClientInfo
 
 _LONGEST_USER_AGENT = 512
@@ -34,6 +35,28 @@ class Reused:
 
     session_id: str
     user_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A session that lives, as its user knows it."""
+
+    id: str
+    created_at: datetime
+    last_used_at: datetime
+    user_agent: str | None
+    ip: str | None
+
+    def shown(self, *, current: bool) -> Session:
+        """The session as the API shows it."""
+        return {
+            "id": self.id,
+            "createdAt": times.rfc3339(self.created_at),
+            "lastUsedAt": times.rfc3339(self.last_used_at),
+            "userAgent": self.user_agent,
+            "ip": self.ip,
+            "current": current,
+        }
 
 
 class _Standing(Enum):
@@ -147,6 +170,56 @@ def end(cursor: Cursor, token: RefreshToken, now: datetime, *, everywhere: bool)
         )
     elif row.revoked_at is None:
         _revoke(cursor, row, now)
+
+
+def live(cursor: Cursor, user_id: str, now: datetime, most: int) -> list[Live]:
+    """The user's sessions that live, the last used first, ``most`` of them at most."""
+    cursor.execute(
+        "SELECT id, created_at, last_used_at, user_agent, ip FROM sessions"
+        " WHERE user_id = %s AND revoked_at IS NULL AND expires_at > %s ORDER BY last_used_at DESC, id DESC LIMIT %s",
+        (user_id, now, most),
+    )
+    return [Live(*row) for row in cursor.fetchall()]
+
+
+def is_live(cursor: Cursor, user_id: str, session_id: str, now: datetime) -> bool:
+    """Whether the user has this session and it lives."""
+    cursor.execute(
+        "SELECT 1 FROM sessions WHERE user_id = %s AND id = %s AND revoked_at IS NULL AND expires_at > %s",
+        (user_id, session_id, now),
+    )
+    return cursor.fetchone() is not None
+
+
+def end_one(cursor: Cursor, user_id: str, session_id: str, now: datetime) -> bool:
+    """Revoke the session, unless it had ended; false when the user has no such session."""
+    cursor.execute(
+        "UPDATE sessions SET revoked_at = COALESCE(revoked_at, %s) WHERE user_id = %s AND id = %s",
+        (now, user_id, session_id),
+    )
+    return cursor.rowcount == 1
+
+
+def end_others(cursor: Cursor, user_id: str, session_id: str, now: datetime) -> None:
+    """Revoke all sessions of the user but this one."""
+    cursor.execute(
+        "UPDATE sessions SET revoked_at = %s WHERE user_id = %s AND id <> %s AND revoked_at IS NULL",
+        (now, user_id, session_id),
+    )
+
+
+def purge(cursor: Cursor, before: datetime, most: int) -> int:
+    """Delete sessions that ended before then, ``most`` of them at most; returns how many.
+
+    Reads the table from its beginning, for want of an index that every login and refresh would have to keep.
+    """
+    cursor.execute(
+        "DELETE FROM sessions WHERE (user_id, id) IN"
+        # LEAST leaves out what is null.
+        " (SELECT user_id, id FROM sessions WHERE LEAST(expires_at, revoked_at) < %s LIMIT %s)",
+        (before, most),
+    )
+    return cursor.rowcount
 
 
 def _find(cursor: Cursor, token: RefreshToken) -> _Row | None:

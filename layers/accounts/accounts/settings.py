@@ -27,6 +27,7 @@ class AccountsSettings:
     bcrypt_rounds: int
     token_issuer: str
     token_audience: str
+    refuse_common_passwords: bool
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "AccountsSettings":
@@ -37,4 +38,12 @@ class AccountsSettings:
             bcrypt_rounds=settings.integer(environ, "BCRYPT_ROUNDS", 12, least=10, most=16),
             token_issuer=settings.text(environ, "TOKEN_ISSUER"),
             token_audience=settings.text(environ, "TOKEN_AUDIENCE"),
+            refuse_common_passwords=_refuses_common_passwords(environ),
         )
+
+
+def _refuses_common_passwords(environ: Mapping[str, str]) -> bool:
+    choice = settings.text(environ, "COMMON_PASSWORDS", "refuse")
+    if choice not in ("refuse", "allow"):
+        raise settings.SettingsError("environment variable COMMON_PASSWORDS is neither refuse nor allow")
+    return choice == "refuse"

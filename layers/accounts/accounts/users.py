@@ -47,6 +47,13 @@ def by_email(cursor: Cursor, email: str) -> tuple[Account, str] | None:
     return None if row is None else (Account(*row[:4]), row[4])
 
 
+def by_id_with_hash(cursor: Cursor, user_id: str) -> tuple[Account, str] | None:
+    """The user with this id, which must be a UUID, and the hash of the password."""
+    cursor.execute("SELECT id, email, role, created_at, password_hash FROM users WHERE id = %s", (user_id,))
+    row = cursor.fetchone()
+    return None if row is None else (Account(*row[:4]), row[4])
+
+
 def by_id(cursor: Cursor, user_id: str) -> Account | None:
     """The user with this id, which must be a UUID."""
     cursor.execute("SELECT id, email, role, created_at FROM users WHERE id = %s", (user_id,))
@@ -54,12 +61,17 @@ def by_id(cursor: Cursor, user_id: str) -> Account | None:
     return None if row is None else Account(*row)
 
 
-def replace_hash(cursor: Cursor, user_id: str, old: str, new: str) -> None:
-    """Store a new hash of the same password, unless the password has changed in the meantime."""
+def replace_hash(cursor: Cursor, user_id: str, old: str, new: str) -> bool:
+    """Store another hash; false when the old one is not the user's (any more).
+
+    Also with the same hash twice: what follows in this transaction then happens before the next change of the
+    password, or not at all.
+    """
     cursor.execute(
         "UPDATE users SET password_hash = %s WHERE id = %s AND password_hash = %s",
         (new, user_id, old),
     )
+    return cursor.rowcount == 1
 
 
 def set_role(cursor: Cursor, email: str, role: str) -> Account | None:

@@ -201,10 +201,16 @@ class Platform:
     def __post_init__(self) -> None:
         self.accounts = self.another()
 
-    def another(self, *, rounds: int = FAST_ROUNDS) -> Accounts:
+    def another(self, *, rounds: int = FAST_ROUNDS, refuse_common_passwords: bool = False) -> Accounts:
         """The same accounts from another execution environment."""
         issuer = TokenIssuer(self.key, "https://issuer.test", "test-audience")
-        return Accounts(self.open_database(), lambda: issuer, bcrypt_rounds=rounds, clock=self.clock)
+        return Accounts(
+            self.open_database(),
+            lambda: issuer,
+            bcrypt_rounds=rounds,
+            refuse_common_passwords=refuse_common_passwords,
+            clock=self.clock,
+        )
 
     def query(self, statement: str, *arguments: object) -> list[tuple[object, ...]]:
         return self.server.execute(statement, *arguments, database=self.database_name)

@@ -5,7 +5,7 @@ from typing import Any
 import bcrypt
 import pytest
 
-from accounts import passwords
+from accounts import common_passwords, passwords
 
 ROUNDS = 6
 
@@ -93,3 +93,46 @@ def test_a_cheap_hash_needs_a_new_one():
     stored = passwords.hash_password("password123", 4)
     assert passwords.needs_rehash(stored, 5)
     assert not passwords.needs_rehash(stored, 4)
+
+
+# ---------------------------------------------------------------- common ones
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "password",
+        "password123",
+        "12345678",
+        "qwertyuiop",
+        "PASSWORD123",
+        "PassWord123",
+        "ｐａｓｓｗｏｒｄ",
+        "paßword",
+        "ﬁrebird",
+    ],
+)
+def test_a_common_password_is_known_in_any_case_and_form(password):
+    assert common_passwords.is_common(password)
+
+
+@pytest.mark.parametrize(
+    "password", ["correct horse battery", "", "#", "password124x", " password", "密码密码密码密码"]
+)
+def test_any_other_password_is_not_common(password):
+    assert not common_passwords.is_common(password)
+
+
+def test_the_list_has_3000_passwords_that_could_be_chosen():
+    listed = common_passwords._listed()
+    assert len(listed) == 3000
+    for password in listed:
+        assert passwords.validate(password) == password
+
+
+def test_the_list_is_read_when_it_is_first_asked_for():
+    common_passwords._listed.cache_clear()
+    assert common_passwords._listed.cache_info().currsize == 0
+    common_passwords.is_common("x")
+    common_passwords.is_common("y")
+    assert common_passwords._listed.cache_info().misses == 1

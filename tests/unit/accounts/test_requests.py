@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from accounts.requests import Login, LogoutRequest, RefreshRequest, Registration
+from accounts.requests import Login, LogoutRequest, PasswordChange, RefreshRequest, Registration
 
 GOOD = {"email": "ada@example.com", "password": "password123"}
 TOKEN = "A" * 64
@@ -132,6 +132,7 @@ def test_secrets_stay_out_of_the_representation_and_of_the_error():
         Login.model_validate({**GOOD, "password": "s3cret"}),
         RefreshRequest.model_validate({"refreshToken": "s3cret"}),
         LogoutRequest.model_validate({"refreshToken": "s3cret"}),
+        PasswordChange.model_validate({"currentPassword": "s3cret", "newPassword": "s3cret-s3cret"}),
     ]
     assert "s3cret" not in repr(bodies)
     with pytest.raises(ValidationError) as refused:
@@ -139,6 +140,20 @@ def test_secrets_stay_out_of_the_representation_and_of_the_error():
     assert "s3cret" not in str(refused.value)
 
 
-@pytest.mark.parametrize("model", [Registration, Login, RefreshRequest, LogoutRequest])
+def test_a_new_password_is_another_one():
+    good = {"currentPassword": "password123", "newPassword": "password124"}
+    assert PasswordChange.model_validate(good).new_password == "password124"
+    wrong = messages(PasswordChange, {**good, "newPassword": "password123"})
+    assert wrong == {"newPassword": "Choose another password than the current one."}
+
+
+def test_a_new_password_obeys_the_rules_of_registration_and_the_current_one_those_of_a_login():
+    assert PasswordChange.model_validate({"currentPassword": "x", "newPassword": "12345678"}).current_password == "x"
+    assert messages(PasswordChange, {"currentPassword": "", "newPassword": "1234567"}).keys() == {
+        "currentPassword", "newPassword"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("model", [Registration, Login, RefreshRequest, LogoutRequest, PasswordChange])
 def test_the_schema_can_be_described(model):
     assert "properties" in json.dumps(model.model_json_schema())

@@ -8,7 +8,7 @@ import pytest
 from accounts import service
 from core import ids, times
 from core.client import ClientInfo
-from core.errors import Conflict, NotFound, ServiceUnavailable, Unauthorized
+from core.errors import Conflict, NotFound, ServiceUnavailable, Unauthorized, Unprocessable
 from core.settings import SettingsError
 
 PASSWORD = "password123"
@@ -70,6 +70,22 @@ def test_a_refused_registration_leaves_nothing(platform, email):
         platform.accounts.register(email, "another-password", CLIENT)
     assert platform.live_sessions(first["user"]["id"]) == 1
     assert platform.accounts.login(email, PASSWORD, CLIENT)
+
+
+@pytest.mark.parametrize("common", [PASSWORD, PASSWORD.upper()])
+def test_a_common_password_is_refused_unless_such_are_allowed(platform, email, common):
+    strict = platform.another(refuse_common_passwords=True)
+    with pytest.raises(Unprocessable) as refused:
+        strict.register(email, common, CLIENT)
+    assert [error.field for error in refused.value.errors] == ["password"]
+    user = platform.accounts.register(email, common, CLIENT)
+    # Who has one keeps it: only a choice is refused.
+    assert strict.login(email, common, CLIENT)
+    sid = platform.claims(user["accessToken"])["sid"]
+    with pytest.raises(Unprocessable) as refused:
+        strict.change_password(user["user"]["id"], sid, common, "football")
+    assert [error.field for error in refused.value.errors] == ["newPassword"]
+    platform.accounts.change_password(user["user"]["id"], sid, common, "football")
 
 
 def test_login_takes_the_email_in_any_case_and_shows_it_as_registered(platform, email):
@@ -180,7 +196,7 @@ def test_without_a_signing_key_nothing_is_created(platform, email, monkeypatch):
     def no_key() -> None:
         raise ServiceUnavailable("no key", retry_after=5)
 
-    accounts = service.Accounts(platform.open_database(), no_key, bcrypt_rounds=4)
+    accounts = service.Accounts(platform.open_database(), no_key, bcrypt_rounds=4, refuse_common_passwords=False)
     with pytest.raises(ServiceUnavailable):
         accounts.register(email, PASSWORD, CLIENT)
     assert platform.accounts.register(email, PASSWORD, CLIENT)
@@ -194,6 +210,7 @@ def test_the_environment_makes_accounts_that_work(platform, email, monkeypatch, 
     monkeypatch.setenv("TOKEN_ISSUER", "https://issuer.test")
     monkeypatch.setenv("TOKEN_AUDIENCE", "test-audience")
     monkeypatch.setenv("BCRYPT_ROUNDS", "10")
+    monkeypatch.setenv("COMMON_PASSWORDS", "allow")
     service.from_env.cache_clear()
     service.database.from_env.cache_clear()
     accounts = service.from_env()
