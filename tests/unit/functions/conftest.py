@@ -10,13 +10,14 @@ import pytest
 from moto import mock_aws
 
 from core import identity
-from generation import chain, cursors, library, settings
+from generation import answers, chain, cursors, library, settings
 from generation.services import IMAGE
 from tests import events, tokens
 from tests.events import Gateway
 
 # Its fixtures, for the functions that need PostgreSQL.
 from tests.unit.accounts.conftest import database_name, server  # noqa: F401
+from tests.unit.generation import answers_table as answers_tables
 from tests.unit.stand_ins import Painter, Speaker, Watch, environment_caches_cleared
 
 if TYPE_CHECKING:
@@ -87,6 +88,16 @@ def speaker(monkeypatch: pytest.MonkeyPatch) -> Speaker:
     provider = Speaker()
     monkeypatch.setattr(chain, "speech_providers", lambda: (provider,))
     return provider
+
+
+@pytest.fixture
+def answers_table(s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of a new table of answers, which the function is configured with; ``s3`` stands for all of AWS."""
+    assert s3
+    name = answers_tables.create(boto3.client("dynamodb"))
+    monkeypatch.setenv("IDEMPOTENCY_TABLE", name)
+    with environment_caches_cleared(answers.open_answers):
+        yield name
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import json
 from typing import TYPE_CHECKING, Any
 
+import boto3
 import pytest
 
 from core import ids
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-def post(body: Any, *, caller: Identity | None = None, gateway: Gateway = events.aws) -> Answer:
+def post(body: Any, *, caller: Identity | None = None, gateway: Gateway = events.aws, key: str | None = None) -> Answer:
     text = body if isinstance(body, str) or body is None else json.dumps(body)
-    return ask(generate, gateway("POST", "/tts/generate", body=text, headers=bearer(caller)))
+    headers = bearer(caller) | ({} if key is None else {"Idempotency-Key": key})
+    return ask(generate, gateway("POST", "/tts/generate", body=text, headers=headers))
 
 
 def test_speech_is_created_read_downloaded_and_listed(
@@ -86,6 +88,41 @@ def test_a_wrong_field_is_named(gateway: Gateway, speaker: Speaker, field: str, 
 def test_a_voice_that_nobody_speaks_is_answered_with_those_that_somebody_does() -> None:
     (error,) = post({"prompt": "a", "voice": "tlh"}).problem(422)["errors"]
     assert "en, es" in error["message"]
+
+
+@pytest.mark.usefixtures("answers_table")
+def test_a_request_that_is_sent_again_with_its_key_gets_the_first_answer(
+    s3: "S3Client", bucket: str, gateway: Gateway, speaker: Speaker
+) -> None:
+    first = post({"prompt": "hello"}, caller=ANA, gateway=gateway, key="a-key")
+    again = post({"prompt": " hello ", "voice": "en"}, caller=ANA, gateway=gateway, key="a-key")
+    assert (again.status, again.body) == (201, first.body)
+    assert again.headers["location"] == first.headers["location"] == f"/tts/{first.json['id']}"
+    assert len(speaker.asked) == 1
+    assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 3
+
+
+@pytest.mark.usefixtures("bucket", "answers_table")
+@pytest.mark.parametrize("change", [{"prompt": "bye"}, {"voice": "es"}, {"model": "gtts-slow"}])
+def test_a_key_that_came_with_another_request_is_422(speaker: Speaker, change: Any) -> None:
+    post({"prompt": "hello"}, key="a-key")
+    problem = post({"prompt": "hello"} | change, key="a-key").problem(422)
+    assert problem["type"] == "urn:llm-microservices:problem:idempotency-key-reused"
+    assert len(speaker.asked) == 1
+
+
+@pytest.mark.usefixtures("bucket", "answers_table")
+def test_a_request_that_is_not_valid_leaves_its_key_free(speaker: Speaker) -> None:
+    assert post({"prompt": "hello", "voice": "tlh"}, key="a-key").wrong_fields() == {"voice"}
+    assert post({"prompt": "hello"}, key="a-key").status == 201
+    assert len(speaker.asked) == 1
+
+
+@pytest.mark.usefixtures("bucket")
+def test_without_its_table_the_key_is_503_and_no_provider_is_asked(answers_table: str, speaker: Speaker) -> None:
+    boto3.client("dynamodb").delete_table(TableName=answers_table)
+    post({"prompt": "hello"}, key="a-key").problem(503)
+    assert speaker.asked == []
 
 
 def test_a_failure_stores_nothing(s3: "S3Client", bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
