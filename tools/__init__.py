@@ -1,0 +1,1 @@
+"""Programs and rules that work on this repository, and are no part of what is deployed."""
