@@ -13,7 +13,7 @@ endif
 
 VENV := .venv/bin
 PLATFORM := $(VENV)/python -m localstack
-SOURCES := functions layers localstack tests benchmarks
+SOURCES := functions layers localstack tests tools benchmarks
 LAYERS := core accounts generation offline
 LOCK := $(VENV)/uv pip compile --quiet --generate-hashes --universal --no-header --no-emit-index-url \
   --python-version 3.11 --no-config
@@ -93,10 +93,10 @@ redrive: environment ## move the messages of the dead-letter queues back: [SERVI
 
 # ---------------------------------------------------------------- tests
 
-.PHONY: test test-unit test-integration test-auth test-image test-speech test-protected lint format
+.PHONY: test test-unit test-integration test-auth test-image test-speech test-protected lint openapi format
 
 # Byte code among the sources would make `sam build` take them for changed.
-test test-unit test-integration lint: export PYTHONDONTWRITEBYTECODE := 1
+test test-unit test-integration lint openapi: export PYTHONDONTWRITEBYTECODE := 1
 
 test: environments ## unit and integration tests, with branch coverage (90 % or more)
 	@$(VENV)/coverage erase
@@ -111,12 +111,16 @@ test-integration: environments ## integration tests: they start a platform of th
 test-auth test-image test-speech test-protected: environment ## call one part of the running platform, print what goes and comes
 	@$(PLATFORM) smoke $(@:test-%=%)
 
-lint: environment ## ruff, mypy, import rules, the template
+lint: environment ## ruff, mypy, import rules, the template with rules of our own, the API's description
 	@$(VENV)/ruff check $(SOURCES)
 	@$(VENV)/ruff format --check $(SOURCES)
-	@$(VENV)/mypy functions layers localstack
+	@$(VENV)/mypy functions layers localstack tools
 	@PYTHONPATH=functions:layers/core:layers/accounts:layers/generation:layers/offline $(VENV)/lint-imports --no-cache
-	@SAM_CLI_TELEMETRY=0 AWS_DEFAULT_REGION=us-east-1 $(VENV)/sam validate --lint
+	@PYTHONPATH=. $(VENV)/cfn-lint template.yaml --append-rules tools/cfn_rules --mandatory-checks E9
+	@$(VENV)/python -m tools.openapi check
+
+openapi: environment ## write the API's description, functions/ops/openapi.json (ALLOW_BREAKING=1: also when clients break)
+	@$(VENV)/python -m tools.openapi write $(if $(ALLOW_BREAKING),--allow-breaking)
 
 format: environment ## format the code and sort imports
 	@$(VENV)/ruff check --fix-only --quiet $(SOURCES)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from localstack import functions_pool, gateway
+from localstack import functions_pool, gateway, role_boundaries
 from localstack.edge import Application
 from localstack.settings import REGION, Settings
 
@@ -76,7 +76,9 @@ class Emulator:
         self._runtime = _service("core.lambda_runtime")
         self._saved: dict[str, str] = {}
         self._saving = asyncio.Lock()
-        gateway.install(_service("services.apigateway_v1"), _service("services.cloudformation.provisioners"))
+        provisioners = _service("services.cloudformation.provisioners")
+        gateway.install(_service("services.apigateway_v1"), provisioners)
+        role_boundaries.install(provisioners, _service("services.iam"))
         functions_pool.install(self._runtime, _service("services.lambda_svc"), interpreter, unpacked)
 
     @property

@@ -1,4 +1,7 @@
-"""How MiniStack runs functions here: an interpreter that sees only boto3, shared unpacked code, bounded bursts."""
+"""How MiniStack runs functions here: an interpreter that sees only boto3, shared unpacked code, bounded bursts.
+
+And a function that changes finishes the calls that it has begun.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +27,7 @@ def install(lambda_runtime: Any, lambda_service: Any, interpreter: Path, unpacke
     _use_interpreter(lambda_runtime, interpreter)
     _share_unpacked_code(lambda_runtime, unpacked)
     _bound_cold_starts(lambda_runtime, lambda_service)
+    _finish_calls(lambda_runtime, lambda_service)
 
 
 def _use_interpreter(lambda_runtime: Any, interpreter: Path) -> None:
@@ -123,3 +127,41 @@ def _bound_cold_starts(lambda_runtime: Any, lambda_service: Any) -> None:
 
     lambda_runtime.acquire_worker = patient
     lambda_service.acquire_worker = patient
+
+
+def _finish_calls(lambda_runtime: Any, lambda_service: Any) -> None:
+    """A change of a function ends its idle environments at once and a busy one after its call, as on AWS."""
+    invalidate, release = lambda_runtime.invalidate_worker, lambda_runtime.release_worker
+    retired: set[Any] = set()
+
+    def end(worker: Any) -> None:
+        with lambda_runtime._lock:
+            if worker not in retired:
+                return
+            retired.remove(worker)
+        lambda_runtime.kill_workers([worker])
+
+    def retire_busy(
+        name: str, qualifier: str | None = None, account: str | None = None, region: str | None = None
+    ) -> None:
+        busy = []
+        with lambda_runtime._lock:
+            for key, workers in lambda_runtime._workers.items():
+                *_scope, function, version = key.split(":")
+                if function == name and qualifier in (None, version):
+                    busy += [worker for worker in workers if worker.in_use]
+                    workers[:] = [worker for worker in workers if not worker.in_use]
+            retired.update(busy)
+        for worker in busy:
+            # One that has failed is not released: its time is over when the function's is.
+            timer = threading.Timer(worker.config.get("Timeout", 3) + 1, end, [worker])
+            timer.daemon = True
+            timer.start()
+        invalidate(name, qualifier=qualifier, account=account, region=region)
+
+    def release_or_end(worker: Any) -> None:
+        release(worker)
+        end(worker)
+
+    lambda_runtime.invalidate_worker = lambda_service.invalidate_worker = retire_busy
+    lambda_runtime.release_worker = lambda_service.release_worker = release_or_end

@@ -1,4 +1,5 @@
 import re
+from typing import Any
 
 import pytest
 
@@ -6,31 +7,61 @@ from tests.unit.functions.template import ROOT, Function, functions, template
 
 # Method, path, and whether it needs an access token: the calls of the HTTP contract.
 CALLS = {
-    "auth.register": ("POST", "/auth/register", False),
-    "auth.login": ("POST", "/auth/login", False),
-    "auth.refresh": ("POST", "/auth/refresh", False),
-    "auth.logout": ("POST", "/auth/logout", False),
-    "auth.jwks": ("GET", "/.well-known/jwks.json", False),
-    "users.me": ("GET", "/users/me", True),
-    "image.generate": ("POST", "/image/generate", False),
-    "image.get": ("GET", "/image/{id}", False),
-    "image.download": ("GET", "/image/{id}/download", False),
-    "image.delete": ("DELETE", "/image/{id}", True),
-    "image.list": ("GET", "/admin/images", True),
-    "tts.generate": ("POST", "/tts/generate", False),
-    "tts.get": ("GET", "/tts/{id}", False),
-    "tts.download": ("GET", "/tts/{id}/download", False),
-    "tts.delete": ("DELETE", "/tts/{id}", True),
-    "tts.list": ("GET", "/admin/audios", True),
-    "ops.health": ("GET", "/healthz", False),
+    "auth.register": [("POST", "/auth/register", False)],
+    "auth.login": [("POST", "/auth/login", False)],
+    "auth.refresh": [("POST", "/auth/refresh", False)],
+    "auth.logout": [("POST", "/auth/logout", False)],
+    "auth.sessions": [("GET", "/auth/sessions", True)],
+    "auth.end_session": [("DELETE", "/auth/sessions/{id}", True)],
+    "auth.password": [("POST", "/auth/password", True)],
+    "auth.jwks": [("GET", "/.well-known/jwks.json", False)],
+    "users.me": [("GET", "/users/me", True)],
+    "image.generate": [("POST", "/image/generate", False)],
+    "image.get": [("GET", "/image/{id}", False)],
+    "image.download": [("GET", "/image/{id}/download", False)],
+    "image.delete": [("DELETE", "/image/{id}", True)],
+    "image.list": [("GET", "/admin/images", True)],
+    "tts.generate": [("POST", "/tts/generate", False)],
+    "tts.get": [("GET", "/tts/{id}", False)],
+    "tts.download": [("GET", "/tts/{id}/download", False)],
+    "tts.delete": [("DELETE", "/tts/{id}", True)],
+    "tts.list": [("GET", "/admin/audios", True)],
+    "ops.health": [("GET", "/healthz", False)],
+    "ops.openapi": [("GET", "/openapi.json", False)],
+    "ops.docs": [("GET", "/docs", False), ("GET", "/docs/{asset}", False)],
 }
+PATHS = {path for calls in CALLS.values() for _method, path, _protected in calls}
 WITHOUT_A_ROUTE = {
     "auth.authorizer",
     "image.index",
     "tts.index",
     "ops.migrate",
+    "ops.purge",
     "ops.reindex",
     "ops.signing_key",
+}
+# The parameters of rate limits, with the requests a minute that they allow where nothing else is said.
+RATE_LIMITS = {
+    "RegisterRateLimit": 5,
+    "LoginRateLimit": 20,
+    "ImageRateLimit": 10,
+    "ImageAnonymousRateLimit": 2,
+    "SpeechRateLimit": 20,
+    "SpeechAnonymousRateLimit": 5,
+    "DefaultRateLimit": 100,
+}
+
+
+RESOURCES: dict[str, dict[str, Any]] = {
+    resource["Properties"]["Handler"].removesuffix(".handler"): resource
+    for resource in template()["Resources"].values()
+    if resource["Type"] == "AWS::Serverless::Function"
+}
+# The variables of each function, those that all functions have among them.
+VARIABLES: dict[str, dict[str, Any]] = {
+    module: template()["Globals"]["Function"]["Environment"]["Variables"]
+    | resource["Properties"].get("Environment", {}).get("Variables", {})
+    for module, resource in RESOURCES.items()
 }
 
 
@@ -44,8 +75,15 @@ def test_the_template_serves_the_calls_of_the_contract_and_no_other() -> None:
         for module, function in functions().items()
         if function.routes
     }
-    assert served == {module: [call] for module, call in CALLS.items()}
-    assert set(functions()) - set(served) == WITHOUT_A_ROUTE
+    assert served.pop("ops.method")
+    assert served == CALLS
+    assert set(functions()) - set(served) - {"ops.method"} == WITHOUT_A_ROUTE
+
+
+def test_every_path_has_an_answer_for_the_methods_that_it_does_not_have() -> None:
+    routes = functions()["ops.method"].routes
+    assert {route.method for route in routes} == {"ANY"}
+    assert sorted(route.path for route in routes) == sorted(PATHS)
 
 
 def test_the_modules_with_a_handler_are_the_functions_of_the_template() -> None:
@@ -54,13 +92,19 @@ def test_the_modules_with_a_handler_are_the_functions_of_the_template() -> None:
     assert modules == set(functions())
 
 
-def test_the_route_in_a_module_is_the_route_in_the_template() -> None:
-    for module, (method, path, _protected) in CALLS.items():
+def test_the_routes_in_a_module_are_its_routes_in_the_template() -> None:
+    for module, calls in CALLS.items():
         source = (ROOT / "functions" / module.replace(".", "/")).with_suffix(".py").read_text()
-        route = re.search(r'@api\.(get|post|delete)\("([^"]+)"\)', source)
-        assert route is not None, module
-        assert route[1].upper() == method
-        assert re.sub(r"<\w+>", "{id}", route[2]) == path
+        routes = re.findall(r'@api\.(get|post|delete)\(\s*"([^"]+)"', source)
+        assert [(method.upper(), re.sub(r"<\w+>", "{}", path)) for method, path in routes] == [
+            (method, re.sub(r"{\w+}", "{}", path)) for method, path, _protected in calls
+        ], module
+
+
+def test_who_may_call_is_the_same_in_a_module_and_in_the_template() -> None:
+    for module, calls in CALLS.items():
+        source = (ROOT / "functions" / module.replace(".", "/")).with_suffix(".py").read_text()
+        assert ("Api(caller=REQUIRED)" in source) is calls[0][2], module
 
 
 def test_protected_calls_share_the_authorizer_of_access_tokens() -> None:
@@ -88,7 +132,7 @@ def test_only_those_who_issue_tokens_know_of_the_private_key() -> None:
 
 
 def test_who_verifies_tokens_has_the_public_keys() -> None:
-    protected = {module for module, (_method, _path, needs_token) in CALLS.items() if needs_token}
+    protected = {module for module, calls in CALLS.items() if calls[0][2]}
     open_to_users = {f"{service}.{call}" for service in ("image", "tts") for call in ("generate", "get", "download")}
     for module in protected | open_to_users | {"auth.authorizer", "auth.jwks"}:
         assert reads(functions()[module], "JWKS"), module
@@ -119,15 +163,62 @@ def test_a_tombstone_is_kept_longer_than_any_message(service: str) -> None:
     assert kept * 86_400 > sum(seconds)
 
 
-@pytest.mark.parametrize("service", ["Image", "Tts"])
-def test_a_message_is_not_given_to_a_second_function_while_the_first_may_run(service: str) -> None:
-    resources = template()["Resources"]
-    timeout = resources[f"{service}IndexFunction"]["Properties"]["Timeout"]
-    assert resources[f"{service}RecordQueue"]["Properties"]["VisibilityTimeout"] >= 6 * timeout
-
-
 def test_only_the_generating_functions_may_have_the_offline_engines() -> None:
     assert {module for module, function in functions().items() if function.may_be_offline} == {
         "image.generate",
         "tts.generate",
     }
+
+
+def test_the_rate_limits_are_those_of_the_contract_and_may_be_set() -> None:
+    parameters = template()["Parameters"]
+    assert {name: parameters[name]["Default"] for name in RATE_LIMITS} == RATE_LIMITS
+    assert parameters["RateLimits"]["Default"] == "on"
+    used = {
+        module: (names["RATE_LIMIT"]["Ref"], names.get("RATE_LIMIT_ANONYMOUS", names["RATE_LIMIT"])["Ref"])
+        for module, names in VARIABLES.items()
+    }
+    special = {
+        "auth.register": ("RegisterRateLimit", "RegisterRateLimit"),
+        "auth.login": ("LoginRateLimit", "LoginRateLimit"),
+        "image.generate": ("ImageRateLimit", "ImageAnonymousRateLimit"),
+        "tts.generate": ("SpeechRateLimit", "SpeechAnonymousRateLimit"),
+    }
+    assert used == {module: special.get(module, ("DefaultRateLimit", "DefaultRateLimit")) for module in VARIABLES}
+
+
+def test_functions_with_limits_of_their_own_have_counters_of_their_own() -> None:
+    named = {module: names["RATE_LIMIT_NAME"] for module, names in VARIABLES.items() if "RATE_LIMIT_NAME" in names}
+    assert named == {
+        "auth.register": "register",
+        "auth.login": "login",
+        "image.generate": "image",
+        "tts.generate": "speech",
+    }
+
+
+def test_every_call_is_counted() -> None:
+    for module, names in VARIABLES.items():
+        if functions()[module].routes:
+            assert names["RATE_LIMIT_TABLE"] == {"Fn::If": ["WithRateLimits", {"Ref": "RateLimitTable"}, ""]}, module
+            assert {"Ref": "CountRequests"} in RESOURCES[module]["Properties"]["Policies"], module
+
+
+def test_generation_stops_and_accounts_go_on_where_requests_cannot_be_counted() -> None:
+    closed = {module for module, names in VARIABLES.items() if names["RATE_LIMIT_FAIL"] == "closed"}
+    assert closed == {module for module in CALLS if module.startswith(("image.", "tts."))}
+
+
+def test_the_alarm_watches_the_metric_that_the_functions_write() -> None:
+    alarm = template()["Resources"]["RateLimitsAlarm"]["Properties"]
+    assert alarm["MetricName"] == "RateLimitsUnavailable"
+    assert alarm["Dimensions"] == [{"Name": "service", "Value": "rate-limits"}]
+    assert {str(names["POWERTOOLS_METRICS_NAMESPACE"]) for names in VARIABLES.values()} == {str(alarm["Namespace"])}
+
+
+def test_common_passwords_are_refused_unless_a_parameter_allows_them() -> None:
+    assert template()["Parameters"]["CommonPasswords"]["Default"] == "refuse"
+    told = {
+        module for module, names in VARIABLES.items() if names.get("COMMON_PASSWORDS") == {"Ref": "CommonPasswords"}
+    }
+    assert told == {"auth.register", "auth.password"}
