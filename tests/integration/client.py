@@ -6,7 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,31 @@ PASSWORD = "password123"
 INDEX_SECONDS = 5.0
 
 ValueT = TypeVar("ValueT")
+
+# What must not be in a log, collected from everything that the tests send and get.
+SECRETS: set[str] = set()
+_SECRET_FIELDS = {
+    "password",
+    "currentPassword",
+    "newPassword",
+    "prompt",
+    "accessToken",
+    "refreshToken",
+    "url",
+}
+# Shorter ones are found in anything.
+_SHORTEST_SECRET = 8
+
+
+def _remember_secrets(document: Any) -> None:
+    if isinstance(document, dict):
+        values = (value for name, value in document.items() if name in _SECRET_FIELDS and isinstance(value, str))
+        # Of a signed URL the signature alone tells that it was logged.
+        SECRETS.update(
+            value.partition("X-Amz-Signature=")[2].partition("&")[0] or value
+            for value in values
+            if len(value) >= _SHORTEST_SECRET
+        )
 
 
 def free_ports(count: int) -> list[int]:
@@ -45,7 +71,7 @@ def eventually(probe: Callable[[], ValueT], seconds: float = INDEX_SECONDS) -> V
 class Platform:
     """A platform that runs; ``command`` is what `make` calls."""
 
-    environment: Mapping[str, str]
+    environment: dict[str, str]
     root: Path
     api_port: int
     aws_port: int
@@ -91,6 +117,24 @@ class Platform:
         keys = self.keys(service, f"users/{user_id}/{service}/history/")
         return [json.loads(line) for key in keys for line in self.read(service, key).splitlines()]
 
+    def resource(self, logical_id: str) -> str:
+        """The physical id of a resource of the stack."""
+        answer = self.aws("cloudformation").describe_stack_resource(
+            StackName="llm-microservices", LogicalResourceId=logical_id
+        )
+        return str(answer["StackResourceDetail"]["PhysicalResourceId"])
+
+    @contextmanager
+    def variables(self, function: str, **changes: str) -> Iterator[None]:
+        """Let a function run with other variables for a while, as a parameter of the stack would set them."""
+        client, name = self.aws("lambda"), self.resource(function)
+        before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        client.update_function_configuration(FunctionName=name, Environment={"Variables": before | changes})
+        try:
+            yield
+        finally:
+            client.update_function_configuration(FunctionName=name, Environment={"Variables": before})
+
     def parameters(self) -> dict[str, str]:
         """The parameters that the stack was deployed with."""
         stack = self.aws("cloudformation").describe_stacks(StackName="llm-microservices")["Stacks"][0]
@@ -111,9 +155,14 @@ class Api:
         if self.token:
             headers.setdefault("Authorization", f"Bearer {self.token}")
         options.setdefault("timeout", 60)
-        return self.session.request(
+        answer = self.session.request(
             method, self.url + path, json=body, headers=headers, allow_redirects=False, **options
         )
+        _remember_secrets(body)
+        if answer.ok and answer.content:
+            _remember_secrets(answer.json())
+        SECRETS.update(value for name, value in headers.items() if name == "Idempotency-Key")
+        return answer
 
     def get(self, path: str, **options: Any) -> requests.Response:
         return self.call("GET", path, **options)
@@ -134,7 +183,7 @@ class User(Api):
     def register(cls, url: str) -> "User":
         """A new account."""
         email = f"user-{uuid4().hex}@example.com"
-        answer = requests.post(f"{url}/auth/register", json={"email": email, "password": PASSWORD}, timeout=60)
+        answer = Api(url).post("/auth/register", {"email": email, "password": PASSWORD})
         assert answer.status_code == 201, answer.text
         tokens = answer.json()
         return cls(

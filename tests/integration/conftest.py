@@ -14,6 +14,11 @@ from tests.integration.client import Api, Platform, User, free_ports
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What reads the log of all that the other tests did comes after them."""
+    items.sort(key=lambda item: item.path.name == "test_log.py")
+
+
 @pytest.fixture(scope="session")
 def fakes() -> Iterator[dict[str, str]]:
     """The addresses of fake Pollinations and Google, as settings of the platform."""
