@@ -12,10 +12,20 @@ from tests.unit.functions.template import functions, template
 
 ROOT = Path(__file__).resolve().parents[2]
 ENGLISH, SPANISH = ROOT / "README.md", ROOT / "README.es.md"
+SECURITY, OPERATIONS = ROOT / "SECURITY.md", ROOT / "docs/operations.md"
 READMES = [pytest.param(path, id=path.name) for path in (ENGLISH, SPANISH)]
 
 # What each curl of the tour is answered, in order; the last one shows an error.
-STATUSES = [201, 200, 200, 201, 200, 200, 200, 200, 201, 200, 200, 200, 200, 204, 204, 200, 204, 200, 200, 200, 422]
+STATUSES = [
+    *(201, 200, 200, 200, 204, 204),  # an account, its sessions and its password
+    *(201, 201, 201, 200, 200, 200, 200),  # pictures, of which one is asked for twice
+    *(201, 200, 200, 200, 200),  # speech
+    *(204, 204, 200, 204),  # away with it all
+    *(200, 200, 200, 200, 200, 200),  # what the platform tells of itself
+    422,
+]
+# What stands for the parameters of a path.
+PARAMETERS = {"{id}": "[0-9a-f-]{36}", "{asset}": "[a-z.-]+"}
 # Stands in front of the tour and has curl tell, on standard error, what came back from where.
 TELLING_CURL = r"""curl() { command curl --write-out '%{stderr}%{http_code} %{method} %{url_effective}\n' "$@"; }"""
 
@@ -59,8 +69,12 @@ def test_the_tour_works_as_printed_and_once_more(platform: Platform, tmp_path: P
         told = [line.split(" ") for line in done.stderr.splitlines()]
         assert [int(status) for status, _, _ in told] == STATUSES, done.stdout + done.stderr
         called = [f"{method} {url.removeprefix(platform.api_url).partition('?')[0]}" for _, method, url in told]
-        for route in (route for function in functions().values() for route in function.routes):
-            pattern = re.escape(f"{route.method} {route.path}").replace(r"\{id\}", "[0-9a-f-]{36}")
+        # ANY is for what nobody should call.
+        routes = [route for function in functions().values() for route in function.routes if route.method != "ANY"]
+        for route in routes:
+            pattern = re.escape(f"{route.method} {route.path}")
+            for name, value in PARAMETERS.items():
+                pattern = pattern.replace(re.escape(name), value)
             assert any(re.fullmatch(pattern, call) for call in called), f"the tour never calls {route}"
         for file in ("sunrise.jpg", "morning.mp3"):
             assert (tmp_path / file).stat().st_size > 0
@@ -99,8 +113,45 @@ def test_every_command_of_the_makefile_is_documented(readme: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [pytest.param(path, id=path.name) for path in (ENGLISH, SPANISH, *sorted((ROOT / "docs").glob("*.md")))]
+    "page",
+    [pytest.param(path, id=path.name) for path in (ENGLISH, SPANISH, SECURITY, *sorted((ROOT / "docs").glob("*.md")))],
 )
-def test_links_lead_to_files_that_exist(page: Path) -> None:
-    for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text()):
-        assert (page.parent / target).exists(), target
+def test_links_lead_to_files_and_headings_that_exist(page: Path) -> None:
+    for target, heading in re.findall(r"\]\((?!https?://)([^)#]*)(?:#([^)]+))?\)", page.read_text()):
+        linked = page.parent / target if target else page
+        assert linked.exists(), target
+        assert not heading or heading in anchors(linked), f"{target}#{heading}"
+
+
+def anchors(page: Path) -> set[str]:
+    """What GitHub names the headings of a page by."""
+    headings = re.findall(r"^#+ (.+)$", without_blocks(page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_each_protection_is_held_by_tests_and_files_that_exist() -> None:
+    tests = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+    named = set(re.findall(r"`(test_\w+)`", SECURITY.read_text()))
+    assert len(named) > 40
+    assert named <= tests
+    for path in re.findall(
+        r"`((?:layers|functions|localstack|tests|tools)/[\w./]+|template\.yaml)`", SECURITY.read_text()
+    ):
+        assert (ROOT / path).exists(), path
+
+
+def test_every_security_event_is_documented_and_no_other() -> None:
+    logged = {
+        event
+        for folder in ("functions", "layers")
+        for path in (ROOT / folder).rglob("*.py")
+        for event in re.findall(r'security_event="(\w+)"', path.read_text())
+    }
+    _, _, rest = OPERATIONS.read_text().partition("## Security events\n")
+    table, _, _ = rest.partition("\n## ")
+    assert logged
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == logged
