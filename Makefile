@@ -93,10 +93,10 @@ redrive: environment ## move the messages of the dead-letter queues back: [SERVI
 
 # ---------------------------------------------------------------- tests
 
-.PHONY: test test-unit test-integration test-auth test-image test-speech test-protected lint openapi format
+.PHONY: test test-unit test-integration test-auth test-image test-speech test-protected fuzz lint openapi format
 
 # Byte code among the sources would make `sam build` take them for changed.
-test test-unit test-integration lint openapi: export PYTHONDONTWRITEBYTECODE := 1
+test test-unit test-integration fuzz lint openapi: export PYTHONDONTWRITEBYTECODE := 1
 
 test: environments ## unit and integration tests, with branch coverage (90 % or more)
 	@$(VENV)/coverage erase
@@ -110,6 +110,10 @@ test-integration: environments ## integration tests: they start a platform of th
 
 test-auth test-image test-speech test-protected: environment ## call one part of the running platform, print what goes and comes
 	@$(PLATFORM) smoke $(@:test-%=%)
+
+fuzz: environments ## call everything that the API's description tells, with schemathesis: [SECONDS=600] [SEED=7]
+	@$(PYTHON) -m localstack.environments fuzz
+	@$(VENV)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 lint: environment ## ruff, mypy, import rules, the template with rules of our own, the API's description
 	@$(VENV)/ruff check $(SOURCES)
@@ -146,13 +150,14 @@ lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest ver
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/uv.in -o requirements/uv.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/dev.in -o requirements/dev.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/platform.in -o requirements/platform.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/fuzz.in -o requirements/fuzz.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt requirements/lambda.in -o requirements/lambda.txt
 	@for layer in $(LAYERS); do $(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt \
 	  layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; done
 
 clean: down ## remove builds and environments (STATE=1: also accounts, pictures and all other state)
 	@rm -rf .venv .aws-sam .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	@rm -rf .local/platform .local/layer-cache .local/build* .local/functions .local/packages .local/logs .local/run
+	@rm -rf .local/platform .local/fuzz .local/layer-cache .local/build* .local/functions .local/packages .local/logs .local/run
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 	@if [ -n "$(STATE)" ]; then rm -rf .local; echo "  state         removed"; \
 	  elif [ -d .local/state ]; then echo "  state         kept in .local/state (make clean STATE=1 removes it)"; fi

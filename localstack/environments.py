@@ -2,7 +2,7 @@
 
 `.venv` builds, deploys and tests. `.local/platform/venv` runs MiniStack and PostgreSQL. `.local/platform/lambda` holds
 what AWS Lambda's Python brings by itself and runs the functions, so that a dependency that a layer forgot is missing
-here as well.
+here as well. `.local/fuzz/venv` is made when somebody fuzzes.
 """
 
 from __future__ import annotations
@@ -54,6 +54,11 @@ def platform(root: Path = ROOT) -> Environment:
 def functions(root: Path = ROOT) -> Environment:
     """The environment of the functions: Python and boto3, as on Lambda."""
     return Environment("lambda", root / ".local/platform/lambda", (root / "requirements/lambda.txt",))
+
+
+def fuzzer(root: Path = ROOT) -> Environment:
+    """The environment of schemathesis, whose requirements those of the commands contradict."""
+    return Environment("fuzz", root / ".local/fuzz/venv", (root / "requirements/fuzz.txt",))
 
 
 def fingerprint(environment: Environment) -> str:
@@ -150,11 +155,12 @@ def ensure(environments: Sequence[Environment], root: Path = ROOT) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Create the named environments; all of them when none is named."""
-    makers = {"dev": development, "platform": platform, "lambda": functions}
+    """Create the named environments; those of every day when none is named."""
+    everyday = {"dev": development, "platform": platform, "lambda": functions}
+    makers = {**everyday, "fuzz": fuzzer}
     parser = argparse.ArgumentParser(prog="localstack.environments", description=main.__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(makers))
-    names = parser.parse_args(arguments).names or list(makers)
+    names = parser.parse_args(arguments).names or list(everyday)
     try:
         ensure([makers[name]() for name in names])
     except console.CommandFailed as failure:

@@ -222,3 +222,42 @@ def test_common_passwords_are_refused_unless_a_parameter_allows_them() -> None:
         module for module, names in VARIABLES.items() if names.get("COMMON_PASSWORDS") == {"Ref": "CommonPasswords"}
     }
     assert told == {"auth.register", "auth.password"}
+
+
+@pytest.mark.parametrize("service", ["Image", "Tts"])
+def test_a_bucket_is_closed_to_the_public_encrypted_and_takes_no_request_without_tls(service: str) -> None:
+    resources = template()["Resources"]
+    bucket = resources[f"{service}Bucket"]["Properties"]
+    blocked = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
+    assert bucket["PublicAccessBlockConfiguration"] == dict.fromkeys(blocked, True)
+    assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    (statement,) = resources[f"{service}BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    # Of this machine's own addresses, which reach no AWS, plain HTTP is taken.
+    assert statement["Condition"] == {
+        "Bool": {"aws:SecureTransport": "false"},
+        "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"},
+    }
+
+
+def test_queues_are_encrypted() -> None:
+    queues = [resource for resource in template()["Resources"].values() if resource["Type"] == "AWS::SQS::Queue"]
+    assert len(queues) == 5
+    assert all(queue["Properties"]["SqsManagedSseEnabled"] for queue in queues)
+
+
+def test_the_stage_throttles_every_method_of_every_path() -> None:
+    (setting,) = template()["Resources"]["Api"]["Properties"]["MethodSettings"]
+    assert (setting["HttpMethod"], setting["ResourcePath"]) == ("*", "/*")
+    assert setting["ThrottlingRateLimit"] == {"Ref": "ThrottleRate"}
+    assert setting["ThrottlingBurstLimit"] == {"Ref": "ThrottleBurst"}
+
+
+def test_sessions_are_purged_every_night() -> None:
+    (event,) = RESOURCES["ops.purge"]["Properties"]["Events"].values()
+    assert (event["Type"], event["Properties"]["Schedule"]) == ("Schedule", "cron(17 3 * * ? *)")
+
+
+def test_no_function_may_do_more_than_the_boundary() -> None:
+    assert template()["Globals"]["Function"]["PermissionsBoundary"] == {"Ref": "FunctionBoundary"}
+    assert not [module for module, resource in RESOURCES.items() if "PermissionsBoundary" in resource["Properties"]]
