@@ -1,0 +1,1 @@
+"""What `make fuzz` runs: schemathesis over the served description, against a platform of its own."""

@@ -1,0 +1,119 @@
+"""Whatever is sent as a body is answered as the contract says; a refused one stores nothing and asks nobody."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.http import MAX_BODY_BYTES
+from tests import events
+from tests.unit.functions.template import functions
+from tests.unit.properties.calls import FEW, QUICK, call
+from tests.unit.properties.conftest import PASSWORD, World
+from tests.unit.properties.values import JSON_VALUES, TEXTS, damaged, near
+
+ROUTES = {module: function.routes[0] for module, function in functions().items() if function.routes}
+POSTS = [module for module, route in ROUTES.items() if route.method == "POST"]
+
+GOOD: dict[str, dict[str, Any]] = {
+    "auth.register": {"email": "ana@example.com", "password": PASSWORD},
+    "auth.login": {"email": "ana@example.com", "password": PASSWORD},
+    "auth.refresh": {"refreshToken": "A" * 64},
+    "auth.logout": {"refreshToken": "A" * 64, "everywhere": True},
+    "auth.password": {"currentPassword": "not this one", "newPassword": PASSWORD},
+    "image.generate": {"prompt": "a fox", "size": "64x64", "seed": 1, "model": "flux"},
+    "tts.generate": {"prompt": "hello", "voice": "en", "model": "gtts"},
+}
+# What a call may answer to somebody who may call it, beside 400, 413 and 422.
+ANSWERS = {
+    "auth.register": {201, 409},
+    "auth.login": {200, 401, 429},
+    "auth.refresh": {200, 401},
+    "auth.logout": {204},
+    "auth.password": {403, 429},
+    "image.generate": {201},
+    "tts.generate": {201},
+}
+
+
+def send(world: World, module: str, gateway: str, body: str | None, *, base64_encoded: bool = False) -> int:
+    """Send a body with a token, compare what was before with what is after, and return the status."""
+    before = world.state()
+    event = events.GATEWAYS[gateway](
+        "POST", ROUTES[module].path, body=body, base64_encoded=base64_encoded, headers=world.headers()
+    )
+    answer = call(module, event)
+    assert answer.status in {400, 413, 422} | ANSWERS[module], answer.body
+    if answer.status >= 400:
+        assert world.state() == before
+    return answer.status
+
+
+def answers_to(module: str, text: str) -> set[int]:
+    """What this text may be answered with."""
+    try:
+        body = text.encode()
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        return {400, 413}
+    if len(body) > MAX_BODY_BYTES:
+        return {413}
+    if not isinstance(document, dict) or any(is_broken(name, document.get(name)) for name in GOOD[module]):
+        return {422}
+    return {422} | ANSWERS[module]
+
+
+def is_broken(name: str, value: object) -> bool:
+    """Whether this is a text that no field takes; only a refresh token, which is merely a wrong one, may hold NUL."""
+    if not isinstance(value, str):
+        return False
+    return ("\0" in value and name != "refreshToken") or any("\ud800" <= character <= "\udfff" for character in value)
+
+
+def test_every_call_with_a_body_is_tried() -> None:
+    assert set(GOOD) == set(ANSWERS) == set(POSTS)
+
+
+@pytest.mark.parametrize("module", GOOD)
+@QUICK
+@given(data=st.data(), gateway=st.sampled_from(sorted(events.GATEWAYS)))
+def test_a_text_that_is_almost_a_request_is_a_documented_answer(
+    world: World, module: str, data: st.DataObject, gateway: str
+) -> None:
+    text = data.draw(near(GOOD[module]) | damaged(GOOD[module]))
+    assert send(world, module, gateway, text) in answers_to(module, text)
+
+
+@pytest.mark.parametrize("module", GOOD)
+@QUICK
+@given(data=st.data(), gateway=st.sampled_from(sorted(events.GATEWAYS)))
+def test_any_json_is_a_documented_answer(world: World, module: str, data: st.DataObject, gateway: str) -> None:
+    good = st.just(GOOD[module])
+    text = json.dumps(data.draw(JSON_VALUES | st.lists(good, max_size=2) | st.dictionaries(TEXTS, good)))
+    assert send(world, module, gateway, text) in answers_to(module, text)
+
+
+@pytest.mark.parametrize("module", GOOD)
+@FEW
+@given(
+    data=st.data(),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32-be", "utf-7", "latin-1", "cp037"]),
+    is_marked=st.booleans(),
+)
+def test_bytes_of_any_encoding_are_a_documented_answer(
+    world: World, module: str, data: st.DataObject, encoding: str, is_marked: bool
+) -> None:
+    text = data.draw(near(GOOD[module]))
+    content = data.draw(st.just(text.encode(encoding, "replace")) | st.binary(max_size=40))
+    send(world, module, "aws", events.in_base64(content), base64_encoded=is_marked)
+
+
+@pytest.mark.parametrize("module", GOOD)
+@FEW
+@given(body=st.none() | st.text(max_size=30))
+def test_a_body_that_is_marked_as_base64_and_is_none_is_a_documented_answer(
+    world: World, module: str, body: str | None
+) -> None:
+    send(world, module, "aws", body, base64_encoded=True)
