@@ -95,18 +95,21 @@ redrive: environment ## move the messages of the dead-letter queues back: [SERVI
 
 .PHONY: test test-unit test-integration test-auth test-image test-speech test-protected fuzz lint openapi format
 
+# The tests that share a platform stay together, as those of a file do (tests/conftest.py).
+AT_ONCE := -n 2 --dist loadgroup
 # Byte code among the sources would make `sam build` take them for changed.
 test test-unit test-integration fuzz lint openapi: export PYTHONDONTWRITEBYTECODE := 1
 
 test: environments ## unit and integration tests, with branch coverage (90 % or more)
 	@$(VENV)/coverage erase
-	@$(VENV)/python -m pytest tests/unit tests/integration --cov --cov-branch --cov-report=term --cov-fail-under=90
+	@$(VENV)/python -m pytest $(AT_ONCE) tests/unit tests/integration \
+	  --cov --cov-branch --cov-report=term --cov-fail-under=90
 
 test-unit: environment ## unit tests: no network, no platform
-	@$(VENV)/python -m pytest tests/unit
+	@$(VENV)/python -m pytest $(AT_ONCE) tests/unit
 
 test-integration: environments ## integration tests: they start a platform of their own
-	@$(VENV)/python -m pytest tests/integration
+	@$(VENV)/python -m pytest $(AT_ONCE) tests/integration
 
 test-auth test-image test-speech test-protected: environment ## call one part of the running platform, print what goes and comes
 	@$(PLATFORM) smoke $(@:test-%=%)

@@ -8,7 +8,7 @@ import importlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ logger = logging.getLogger("platform")
 
 # Large and changed only by a deployment (function code) or of little worth after a crash (logs).
 SAVED_WITH_EVERYTHING_ONLY = frozenset({"lambda", "cloudwatch_logs"})
+
+# On a busy platform a copy of its state takes some.
+COPIES_TRIED = 20
 
 # What a process needs from the developer's shell to work on this machine; nothing else reaches the functions.
 KEPT_VARIABLES = frozenset(
@@ -62,6 +65,19 @@ def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, s
     }
 
 
+def _copied(get_state: Callable[[], Any]) -> Any:
+    """A copy of a service's state, which MiniStack's threads may change while MiniStack copies it: then another one.
+
+    Raises RuntimeError when they did so every time.
+    """
+    for _ in range(COPIES_TRIED - 1):
+        try:
+            return get_state()
+        except RuntimeError:  # a dictionary changed its size
+            continue
+    return get_state()
+
+
 def _service(name: str) -> Any:
     return importlib.import_module(f"ministack.{name}")
 
@@ -94,7 +110,7 @@ class Emulator:
             for name, get_state in self._app._build_persistence_save_dict().items():
                 if name in SAVED_WITH_EVERYTHING_ONLY and not everything:
                     continue
-                state = get_state()
+                state = _copied(get_state)
                 if state is not None:
                     await asyncio.to_thread(self._write, persistence, name, state)
 

@@ -23,6 +23,8 @@ from localstack.console import CommandFailed
 from localstack.emulator import Emulator
 from localstack.instance import Instance
 
+logger = logging.getLogger("platform")
+
 SAVE_SECONDS = 15
 GRACE_SECONDS = 3
 
@@ -78,7 +80,11 @@ async def _serve(config: settings.Settings, instance: Instance) -> None:
         """A killed process loses only what happened since."""
         while True:
             await asyncio.sleep(SAVE_SECONDS)
-            await emulator.save(everything=False)
+            try:
+                await emulator.save(everything=False)
+            except (OSError, RuntimeError):
+                # A full disk, or a state that never held still: the next time may be better.
+                logger.exception("the platform's state could not be saved")
 
     saving = asyncio.create_task(save_regularly())
     instance.describe(os.getpid(), config)

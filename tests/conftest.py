@@ -9,6 +9,7 @@ SHARED_PLATFORM = ROOT / "integration"
 SAMPLE_PLATFORM = SHARED_PLATFORM / "platform"
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A platform is started once: the tests that share it stay together, as those of a file do."""
     for item in items:

@@ -32,6 +32,7 @@ _SECRET_FIELDS = {
     "accessToken",
     "refreshToken",
     "url",
+    "Idempotency-Key",
 }
 # Shorter ones are found in anything.
 _SHORTEST_SECRET = 8
@@ -161,7 +162,7 @@ class Api:
         _remember_secrets(body)
         if answer.ok and answer.content:
             _remember_secrets(answer.json())
-        SECRETS.update(value for name, value in headers.items() if name == "Idempotency-Key")
+        _remember_secrets({name: value for name, value in headers.items() if name == "Idempotency-Key"})
         return answer
 
     def get(self, path: str, **options: Any) -> requests.Response:

@@ -77,7 +77,7 @@ def test_an_address_is_taken_without_regard_to_case(ana: User) -> None:
 
 def test_an_unknown_user_and_a_wrong_password_get_the_same_answer(ana: User) -> None:
     answers = [
-        Api(ana.url).post("/auth/login", {"email": email, "password": "wrong password"})
+        Api(ana.url).post("/auth/login", {"email": email, "password": "not the password"})
         for email in (ana.email, "nobody@example.com")
     ]
     problems = [assert_problem(answer, 401) | {"requestId": ""} for answer in answers]
