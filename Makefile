@@ -95,14 +95,14 @@ redrive: environment ## move the messages of the dead-letter queues back: [SERVI
 
 .PHONY: test test-unit test-integration test-auth test-image test-speech test-protected fuzz lint openapi format
 
-# The tests that share a platform stay together, as those of a file do (tests/conftest.py).
-AT_ONCE := -n 2 --dist loadgroup
+# tests/conftest.py says which tests stay together. Those that share a platform take longest, so they begin.
+AT_ONCE := -n 2 --no-loadscope-reorder
 # Byte code among the sources would make `sam build` take them for changed.
 test test-unit test-integration fuzz lint openapi: export PYTHONDONTWRITEBYTECODE := 1
 
 test: environments ## unit and integration tests, with branch coverage (90 % or more)
 	@$(VENV)/coverage erase
-	@$(VENV)/python -m pytest $(AT_ONCE) tests/unit tests/integration \
+	@$(VENV)/python -m pytest $(AT_ONCE) tests/integration tests/unit \
 	  --cov --cov-branch --cov-report=term --cov-fail-under=90
 
 test-unit: environment ## unit tests: no network, no platform

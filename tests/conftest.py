@@ -1,23 +1,22 @@
 """Which tests may run at the same time, when pytest is told to use several processes (`-n`)."""
 
-from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-ROOT = Path(__file__).parent
-SHARED_PLATFORM = ROOT / "integration"
-SAMPLE_PLATFORM = SHARED_PLATFORM / "platform"
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A platform is started once: the tests that share it stay together, as those of a file do."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item.path)))
+# Folders whose tests share a platform, which is started once; the deeper one first.
+PLATFORMS = ("tests/integration/platform/", "tests/integration/")
 
 
-def _group(path: Path) -> str:
-    for folder in (SAMPLE_PLATFORM, SHARED_PLATFORM):
-        if folder in path.parents:
-            return folder.name
-    return str(path.relative_to(ROOT))
+class OneProcessForAPlatform(LoadScopeScheduling):
+    """Gives the tests of a file to one process, and all that share a platform."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((folder for folder in PLATFORMS if nodeid.startswith(folder)), nodeid.partition("::")[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForAPlatform:
+    """Take our own scheduler (a hook of xdist)."""
+    return OneProcessForAPlatform(config, log)
