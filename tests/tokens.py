@@ -95,7 +95,7 @@ def bad_tokens() -> dict[str, str]:
         "another issuer": access_token(iss="somebody"),
         "another audience": access_token(aud="somebody"),
         "not an access token": access_token(headers={"typ": "JWT"}),
-        "issued in the future": access_token(iat=now + 120),
+        "issued in the future": access_token(iat=now + 3600, exp=now + 4500),
         "no exp": access_token(exp=None),
         "no sub": access_token(sub=None),
         "no role": access_token(role=None),

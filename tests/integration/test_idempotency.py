@@ -17,7 +17,7 @@ import requests
 from tests.integration.client import Api, Platform, User, assert_problem, eventually
 
 AT_ONCE = 20
-ROUNDS = 3
+ROUNDS = 2
 SMALL = {"size": "64x64"}
 FUNCTION_SECONDS = 6  # 28 in the template; here a crash is waited for
 
