@@ -52,7 +52,7 @@ Prompt = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1),
     AfterValidator(_no_nul),
-    Described(pattern=rf"^[^\u0000]*[^\u0000{_SPACE}][^\u0000]*$"),
+    Described("Measured without the white space at its ends.", pattern=rf"^[^\u0000]*[^\u0000{_SPACE}][^\u0000]*$"),
 ]
 ImageSize = Annotated[
     str,

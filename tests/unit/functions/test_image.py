@@ -510,6 +510,13 @@ def test_an_id_that_is_not_ours_is_404(gateway: Gateway, function: ModuleType, r
     read(function, record_id, gateway=gateway).problem(404)
 
 
+@pytest.mark.usefixtures("bucket")
+def test_a_prompt_is_measured_without_the_white_space_at_its_ends(painter: Painter) -> None:
+    assert post({"prompt": " " * 3000 + "a" * 2000 + "\n"}).status == 201
+    assert painter.asked[0].prompt == "a" * 2000
+    assert post({"prompt": " " + "a" * 2001}).wrong_fields() == {"prompt"}
+
+
 @pytest.mark.usefixtures("bucket", "painter")
 @pytest.mark.parametrize("value", ["true", "True", "1"])
 def test_a_download_can_be_a_redirect(gateway: Gateway, value: str) -> None:
