@@ -15,8 +15,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.fuzz.own_platform import ROOT, running_platform
 from tests.fuzz.users import NAMES, token_server
+from tests.own_platform import ROOT, fake_providers, running_platform
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml").read_text()
 HOOKS = Path(__file__).with_name("hooks.py")
@@ -27,6 +27,9 @@ path = "authentication.json"
 peers = {json.dumps(NAMES)}
 refresh_interval = 300
 """
+# Limits have tests of their own; here they would only hide what is behind them.
+LIMITED = ("REGISTER", "LOGIN", "IMAGE", "IMAGE_ANONYMOUS", "SPEECH", "SPEECH_ANONYMOUS", "DEFAULT")
+LIMITS = {f"{name}_RATE_LIMIT": "1000000" for name in LIMITED}
 FUZZER = ROOT / ".local/fuzz/venv/bin/schemathesis"
 # Less, and the functions' cold starts leave no time for the later phases.
 LEAST_SECONDS = 60
@@ -43,7 +46,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         home = Path(folder)
         print("  platform      starting", flush=True)
-        with running_platform(home) as platform, token_server(platform.api_url) as tokens:
+        with (
+            fake_providers() as fakes,
+            running_platform(home / "platform", fakes | LIMITS) as platform,
+            token_server(platform.api_url) as tokens,
+        ):
             (home / "authentication.json").write_text(json.dumps(logins(tokens)))
             (home / "anonymous.toml").write_text(CONFIGURATION)
             (home / "tokens.toml").write_text(CONFIGURATION + WITH_TOKENS)
