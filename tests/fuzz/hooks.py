@@ -31,6 +31,8 @@ def is_rightly_refused(problem: Mapping[str, Any], case: Case) -> bool:
     """Whether all that is wrong with a request is wrong by a rule beyond the schema."""
     if problem["type"].endswith("idempotency-key-reused"):
         return "Idempotency-Key" in (case.headers or {})
+    if problem["type"].endswith("prompt-refused"):  # by a provider: there is nothing to draw or to say
+        return True
     fields = [error["field"] for error in problem.get("errors", [])]
     return bool(fields) and all(is_beyond_the_schema(field, case.query or {}, case.body) for field in fields)
 

@@ -174,7 +174,8 @@ def test_a_login_for_the_host_in_netrc_is_not_used(
 def test_the_proxy_of_the_environment_is_used(
     fake_pollinations: FakePollinations, http: HttpClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HTTP_PROXY", fake_pollinations.url)
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, fake_pollinations.url)
     assert get(http, "http://pictures.example/prompt/cat").status == 404
     assert fake_pollinations.requests[0].target.startswith("http://pictures.example/")
 
