@@ -15,6 +15,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import bcrypt
 import boto3
 import jwt
 import psutil
@@ -287,3 +288,24 @@ def tcp_relay(server: Server) -> Callable[[], AbstractContextManager[int]]:
         thread.join()
 
     return relay
+
+
+@pytest.fixture
+def transactions_during_bcrypt(platform, monkeypatch) -> list[object]:
+    """The transactions that were open while bcrypt was computing."""
+    states: list[object] = []
+    for name in ("hashpw", "checkpw"):
+        compute = getattr(bcrypt, name)
+
+        def observed(text: bytes, salt: bytes, compute=compute) -> object:
+            states.extend(
+                platform.query(
+                    "SELECT state FROM pg_stat_activity WHERE application_name = 'llm-microservices'"
+                    " AND state LIKE 'idle in transaction%%' AND datname = %s",
+                    platform.database_name,
+                )
+            )
+            return compute(text, salt)
+
+        monkeypatch.setattr(bcrypt, name, observed)
+    return states

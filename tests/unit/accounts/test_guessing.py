@@ -364,21 +364,6 @@ def test_of_changes_at_once_in_one_session_one_wins(platform, email, session):
     assert platform.accounts.login(email, f"{NEW}-{statuses.index(204)}", CLIENT)
 
 
-def test_bcrypt_never_runs_inside_a_transaction_of_a_change(platform, session, monkeypatch):
-    states: list[object] = []
-    for name in ("hashpw", "checkpw"):
-        compute = getattr(bcrypt, name)
-
-        def observed(text: bytes, salt: bytes, compute=compute) -> object:
-            states.extend(
-                platform.query(
-                    "SELECT state FROM pg_stat_activity WHERE application_name = 'llm-microservices'"
-                    " AND state LIKE 'idle in transaction%%' AND datname = %s",
-                    platform.database_name,
-                )
-            )
-            return compute(text, salt)
-
-        monkeypatch.setattr(bcrypt, name, observed)
+def test_bcrypt_never_runs_inside_a_transaction_of_a_change(platform, session, transactions_during_bcrypt):
     platform.accounts.change_password(*session, PASSWORD, NEW)
-    assert states == []
+    assert transactions_during_bcrypt == []

@@ -137,26 +137,12 @@ def test_a_login_leaves_a_good_hash_alone(platform, email):
     assert platform.query("SELECT password_hash FROM users WHERE id = %s", user["id"]) == before
 
 
-def test_bcrypt_never_runs_inside_a_transaction(platform, email, monkeypatch):
+def test_bcrypt_never_runs_inside_a_transaction(platform, email, transactions_during_bcrypt):
     platform.accounts.register(email, PASSWORD, CLIENT)
-    accounts, states = platform.another(rounds=5), []
-    for name in ("hashpw", "checkpw"):
-        compute = getattr(bcrypt, name)
-
-        def observed(text: bytes, salt: bytes, compute=compute) -> object:
-            states.extend(
-                platform.query(
-                    "SELECT state FROM pg_stat_activity WHERE application_name = 'llm-microservices'"
-                    " AND state LIKE 'idle in transaction%%' AND datname = %s",
-                    platform.database_name,
-                )
-            )
-            return compute(text, salt)
-
-        monkeypatch.setattr(bcrypt, name, observed)
+    accounts = platform.another(rounds=5)
     accounts.login(email, PASSWORD, CLIENT)
     accounts.register(f"other.{email}", PASSWORD, CLIENT)
-    assert states == []
+    assert transactions_during_bcrypt == []
 
 
 @pytest.mark.parametrize(
