@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeVar
 from accounts import login_failures, passwords
 from accounts.connection import Cursor
 from accounts.database import Budget, Database
+from accounts.passwords import Match
 from accounts.users import Account
 from core.errors import ProblemError, TooManyRequests
 from core.logging import logger
@@ -52,23 +53,25 @@ class PasswordGuard:
         self,
         password: str,
         look: Callable[[Cursor], Claim],
-        allowed: Callable[[Account, str], Callable[[Cursor], ResultT | None]],
+        allowed: Callable[[Account, str, Match], Callable[[Cursor], ResultT | None]],
         *,
         refusal: ProblemError,
     ) -> ResultT:
         """Verify the password of what ``look`` finds; return what the work of ``allowed`` returns.
 
-        ``allowed`` is given the account and the hash that was verified, outside of any transaction, and returns the
-        work. Work that finds another hash than this one returns None, and all is asked again.
+        ``allowed`` is given the account, the hash that was verified and how the password belongs to it, outside of any
+        transaction, and returns the work. Work that finds another hash than this one returns None, and all is asked
+        again.
         Raises ``refusal`` for a wrong password, ``TooManyRequests`` while the account is delayed.
         """
         claim, budget = self._admitted(look)
         while True:
             stored = claim.found[1] if claim.found else None
-            if not passwords.verify(password, stored, self.rounds) or claim.found is None:
+            match = passwords.verify(password, stored, self.rounds)
+            if match is None or claim.found is None:
                 self._refused(claim, budget)
                 raise refusal
-            result = self._settled(claim, allowed(*claim.found), budget)
+            result = self._settled(claim, allowed(*claim.found, match), budget)
             if result is not None:
                 return result
             claim = self.database.run(look, budget=budget)

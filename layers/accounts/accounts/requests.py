@@ -1,48 +1,18 @@
 """The bodies that the accounts plane is sent, checked strictly: nothing is converted, unknown fields are ignored."""
 
-import unicodedata
 from collections.abc import Callable
 from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from accounts import passwords
+from accounts import emails, passwords
 from core.description import Described
 
-_SHORTEST_EMAIL = 3
-_LONGEST_EMAIL = 254
-_LONGEST_LOCAL_PART = 64
-_LONGEST_LABEL = 63
 _LONGEST_REFRESH_TOKEN = 1024
 _EXAMPLE_PASSWORD = "correct horse battery staple"  # noqa: S105
-_EMAIL_FORM = "Write the email as name@example.com."
 
 ValueT = TypeVar("ValueT")
-
-
-def _email(text: str) -> str:
-    """Trim and check an address. Whether it exists only a message to it can tell; this catches slips."""
-    email = text.strip()
-    if not _SHORTEST_EMAIL <= len(email) <= _LONGEST_EMAIL:
-        raise ValueError(f"The email must have {_SHORTEST_EMAIL} to {_LONGEST_EMAIL} characters.")
-    # C: control, format, surrogate, unassigned. Z: spaces of all kinds.
-    if any(unicodedata.category(character)[0] in "CZ" for character in email):
-        raise ValueError("The email cannot hold spaces or control characters; remove them.")
-    local, at, domain = email.partition("@")
-    if not at or "@" in domain or not 1 <= len(local) <= _LONGEST_LOCAL_PART:
-        raise ValueError(_EMAIL_FORM)
-    labels = domain.split(".")
-    if len(labels) < 2 or not all(map(_is_label, labels)):
-        raise ValueError(_EMAIL_FORM)
-    return email
-
-
-def _is_label(label: str) -> bool:
-    """One part of a domain: letters with their marks and digits of any script, and hyphens inside."""
-    if not 1 <= len(label) <= _LONGEST_LABEL or label[0] == "-" or label[-1] == "-":
-        return False
-    return all(character == "-" or unicodedata.category(character)[0] in "LMN" for character in label)
 
 
 def _refresh_token(text: str) -> str:
@@ -64,44 +34,73 @@ def _says(check: Callable[[ValueT], ValueT]) -> AfterValidator:
     return AfterValidator(validate)
 
 
-# Characters of at most so many bytes in UTF-8.
+# Characters of at most so many bytes in UTF-8; U+FFFD stands for one that was broken.
 _CHARACTERS_BY_BYTES = {
     1: r"[\u0001-\u007f]",
     2: r"[\u0001-\u07ff]",
-    3: r"[\u0001-\ud7ff\ue000-\uffff]",
-    4: r"[^\u0000]",
+    3: r"[\u0001-\ud7ff\ue000-\ufffc\ufffe-\uffff]",
+    4: r"[^\u0000\ufffd]",
+}
+# The same without control characters.
+_CHOSEN_BY_BYTES = {
+    1: r"[\u0020-\u007e]",
+    2: r"[\u0020-\u007e\u00a0-\u07ff]",
+    3: r"[\u0020-\u007e\u00a0-\ud7ff\ue000-\ufffc\ufffe-\uffff]",
+    4: r"[^\u0000-\u001f\u007f-\u009f\ufffd]",
 }
 
 
-def _password_schema(least: int) -> Described:
+def _password_schema(least: int, by_bytes: dict[int, str]) -> Described:
     """The limit of bytes in UTF-8, as near as a schema comes to it: by the widest character of the text."""
     forms = [
         {"pattern": f"^{characters}{{{least},{passwords.MOST_BYTES // width}}}$"}
-        for width, characters in _CHARACTERS_BY_BYTES.items()
+        for width, characters in by_bytes.items()
     ]
     return Described(minLength=least, maxLength=passwords.MOST_BYTES, anyOf=forms)
 
 
 # Letters of Latin scripts, which any dialect of patterns can be told of. Other scripts are accepted, too.
 _LETTERS = r"\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
-_LABEL = rf"[0-9A-Za-z{_LETTERS}]([0-9A-Za-z{_LETTERS}-]{{0,{_LONGEST_LABEL - 2}}}[0-9A-Za-z{_LETTERS}])?"
+_INSIDE_LABEL = rf"[0-9A-Za-z{_LETTERS}-]{{0,{emails.LONGEST_LABEL - 2}}}"
+_LABEL = rf"[0-9A-Za-z{_LETTERS}]({_INSIDE_LABEL}[0-9A-Za-z{_LETTERS}])?"
+_TOP_LABEL = rf"([0-9A-Za-z{_LETTERS}]{_INSIDE_LABEL})?[A-Za-z{_LETTERS}]"
+_ATOM = rf"[!#-'*+/-9=?A-Z^-~{_LETTERS}-]+"
+_EMAIL_LENGTHS = {"minLength": emails.SHORTEST, "maxLength": emails.LONGEST}
 
 Email = Annotated[
     str,
-    _says(_email),
+    _says(emails.validate),
     Field(
-        description="Compared without regard to case; letters of all scripts are accepted.",
+        description=(
+            "An address as RFC 5321 and 6531 have it, of at most 64 bytes in UTF-8 before the @ and 254 in all; letters"
+            " of all scripts are accepted, white space around it is removed. Case makes no other address, nor does the"
+            " form of the domain (`exämple.com`, `xn--exmple-cua.com`)."
+        ),
         examples=["ada@example.com"],
     ),
     Described(
-        minLength=_SHORTEST_EMAIL,
-        maxLength=_LONGEST_EMAIL,
-        pattern=rf"^[!-?A-~{_LETTERS}]{{1,{_LONGEST_LOCAL_PART}}}@{_LABEL}(\.{_LABEL})+$",
+        **_EMAIL_LENGTHS,
+        pattern=rf"^[^@]{{1,{emails.LONGEST_LOCAL_PART}}}@",
+        allOf=[{"pattern": rf"^{_ATOM}(\.{_ATOM})*@({_LABEL}\.)+{_TOP_LABEL}$"}],
     ),
 ]
-_RULES = "8 characters at least, 72 bytes at most in UTF-8, and not one of the most common passwords."
-PresentedPassword = Annotated[str, _says(passwords.validate_presented), _password_schema(1)]
-ChosenPassword = Annotated[str, _says(passwords.validate), _password_schema(passwords.LEAST_CHARACTERS)]
+PresentedEmail = Annotated[
+    str,
+    _says(emails.validate_presented),
+    Field(description="The address that was registered, in any case.", examples=["ada@example.com"]),
+    Described(
+        **_EMAIL_LENGTHS,
+        pattern=rf"^[!-?A-~{_LETTERS}]{{1,{emails.LONGEST_LOCAL_PART}}}@{_LABEL}(\.{_LABEL})+$",
+    ),
+]
+_RULES = (
+    "8 characters at least, 72 bytes at most in UTF-8, no control characters, and not one of the most common passwords."
+    " Unicode's forms of one text are one password (RFC 8265, OpaqueString), and both limits are those of NFC."
+)
+PresentedPassword = Annotated[str, _says(passwords.validate_presented), _password_schema(1, _CHARACTERS_BY_BYTES)]
+ChosenPassword = Annotated[
+    str, _says(passwords.validate), _password_schema(passwords.LEAST_CHARACTERS, _CHOSEN_BY_BYTES)
+]
 RefreshToken = Annotated[
     str,
     _says(_refresh_token),
@@ -122,9 +121,9 @@ class Registration(_Body):
 
 
 class Login(_Body):
-    """``POST /auth/login``. A short password is only a wrong one."""
+    """``POST /auth/login``. A short password is only a wrong one, an address that nobody could register now, too."""
 
-    email: Email
+    email: PresentedEmail
     password: Annotated[PresentedPassword, Field(repr=False, examples=[_EXAMPLE_PASSWORD])]
 
 
@@ -155,6 +154,7 @@ class PasswordChange(_Body):
     @field_validator("new_password")
     @classmethod
     def _another(cls, value: str, info: ValidationInfo) -> str:
-        if value == info.data.get("current_password"):
+        current = info.data.get("current_password")
+        if current is not None and passwords.normal_form(value) == passwords.normal_form(current):
             raise PydanticCustomError("value_error", "Choose another password than the current one.")
         return value

@@ -14,6 +14,7 @@ from accounts.database import Database
 from accounts.errors import REFRESH_REFUSED, TokenReused, WrongPassword
 from accounts.models import Session, Tokens, TokensWithUser, User
 from accounts.password_guard import Claim, PasswordGuard
+from accounts.passwords import Match
 from accounts.refresh_tokens import RefreshToken
 from accounts.sessions import Granted, Reused
 from accounts.settings import ACCESS_TOKEN_SECONDS, AccountsSettings
@@ -62,7 +63,7 @@ class Accounts:
     def register(self, email: str, password: str, client: ClientInfo) -> TokensWithUser:
         """Create a user and a first session.
 
-        Raises ``Conflict`` when the email is taken, in whatever case, ``Unprocessable`` for a common password.
+        Raises ``Conflict`` when the email is taken, in whatever spelling, ``Unprocessable`` for a common password.
         """
         self._refuse_common(password, "password")
         issuer = self._issuer()
@@ -84,16 +85,16 @@ class Accounts:
         """Begin a session. Raises ``Unauthorized``, the same and after the same work, for both mistakes.
 
         Raises ``TooManyRequests`` while failed logins delay those of this email, whether it has an account or not.
-        A hash that was made with less work than is asked for now is replaced.
+        A hash that was made with less work than is asked for now, or not of the password's normal form, is replaced.
         """
         issuer = self._issuer()
 
         def look(cursor: Cursor) -> Claim:
             return Claim(email, users.by_email(cursor, email))
 
-        def allowed(account: Account, stored: str) -> Callable[[Cursor], TokensWithUser | None]:
-            too_cheap = passwords.needs_rehash(stored, self._rounds)
-            kept = passwords.hash_password(password, self._rounds) if too_cheap else stored
+        def allowed(account: Account, stored: str, match: Match) -> Callable[[Cursor], TokensWithUser | None]:
+            outdated = passwords.needs_rehash(stored, match, self._rounds)
+            kept = passwords.hash_password(password, self._rounds) if outdated else stored
             now = self._clock()
 
             def start(cursor: Cursor) -> TokensWithUser | None:
@@ -168,7 +169,7 @@ class Accounts:
                 raise Unauthorized("This session has ended; log in again.", token_sent=True)
             return Claim(found[0].email, found)
 
-        def allowed(_account: Account, stored: str) -> Callable[[Cursor], bool | None]:
+        def allowed(_account: Account, stored: str, _match: Match) -> Callable[[Cursor], bool | None]:
             new_hash = passwords.hash_password(new, self._rounds)
             now = self._clock()
 

@@ -6,6 +6,7 @@ import bcrypt
 import pytest
 
 from accounts import common_passwords, passwords
+from accounts.passwords import Match
 
 ROUNDS = 6
 
@@ -91,8 +92,92 @@ def test_a_hash_that_costs_more_than_asked_is_checked_as_it_is(work):
 
 def test_a_cheap_hash_needs_a_new_one():
     stored = passwords.hash_password("password123", 4)
-    assert passwords.needs_rehash(stored, 5)
-    assert not passwords.needs_rehash(stored, 4)
+    assert passwords.needs_rehash(stored, Match.CURRENT, 5)
+    assert not passwords.needs_rehash(stored, Match.CURRENT, 4)
+
+
+# ---------------------------------------------------------------- forms of one password (RFC 8265)
+
+COMPOSED = "caf\u00e9 noir 1"
+DECOMPOSED = "cafe\u0301 noir 1"
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        (DECOMPOSED, COMPOSED),
+        ("\u212bngstr\u00f6m", "\u00c5ngstr\u00f6m"),
+        ("a\u00a0b\u3000c\u2009d", "a b c d"),
+        # OpaqueString maps neither case nor width.
+        ("PassWord \uff41", "PassWord \uff41"),
+        ("\ufb01 \u00df", "\ufb01 \u00df"),
+        ("tab\tstays", "tab\tstays"),
+    ],
+)
+def test_the_normal_form_is_that_of_opaque_string(text, normal):
+    assert passwords.normal_form(text) == normal
+
+
+@pytest.mark.parametrize(
+    ("chosen", "typed"), [(COMPOSED, DECOMPOSED), (DECOMPOSED, COMPOSED), ("a b c d e", "a b\u00a0c d\u3000e")]
+)
+def test_the_forms_of_a_password_are_one(chosen, typed):
+    stored = passwords.hash_password(chosen, 4)
+    assert passwords.verify(typed, stored, 4) is Match.CURRENT
+    assert passwords.verify(chosen, stored, 4) is Match.CURRENT
+
+
+def test_a_hash_of_what_was_typed_is_known_and_needs_a_new_one():
+    stored = bcrypt.hashpw(DECOMPOSED.encode(), bcrypt.gensalt(4)).decode()
+    match = passwords.verify(DECOMPOSED, stored, 4)
+    assert match is Match.FORMER
+    assert passwords.needs_rehash(stored, match, 4)
+    assert passwords.verify(passwords.normal_form(DECOMPOSED), stored, 4) is None
+
+
+@pytest.mark.parametrize("cost", [4, 5, 6])
+def test_a_wrong_password_of_two_forms_costs_the_same_as_an_unknown_user(work, cost):
+    stored = passwords.hash_password("password123", cost)
+    for known in (stored, None):
+        work.clear()
+        assert passwords.verify(DECOMPOSED, known, ROUNDS) is None
+        assert sum(work) == 2 * 2**ROUNDS
+
+
+def test_the_limits_are_those_of_the_normal_form():
+    # 108 bytes as typed, 72 composed.
+    assert passwords.validate("e\u0301" * 36)
+    assert passwords.validate("\u3000" * 71 + "x")
+    with pytest.raises(ValueError, match="has 74"):
+        passwords.validate("e\u0301" * 37)
+    with pytest.raises(ValueError, match="at least 8"):
+        passwords.validate("e\u0301" * 7)
+    # Each is two characters of three bytes in NFC.
+    with pytest.raises(ValueError, match="has 78"):
+        passwords.validate("\u0958" * 13)
+
+
+def test_a_hash_of_a_text_whose_normal_form_is_too_long_stays_good():
+    text = "\u0958" * 13
+    stored = bcrypt.hashpw(text.encode(), bcrypt.gensalt(4)).decode()
+    assert passwords.validate_presented(text) == text
+    match = passwords.verify(text, stored, 4)
+    assert match is not None
+    assert not passwords.needs_rehash(stored, match, 4)
+    assert passwords.verify(text, passwords.hash_password(text, 4), 4)
+
+
+@pytest.mark.parametrize("control", ["\t", "\n", "\x1b", "\x7f", "\x85"])
+def test_a_control_character_may_be_presented_and_not_chosen(control):
+    """RFC 8264's FreeformClass has none; who has one in a password keeps it."""
+    text = f"eight{control}chars"
+    with pytest.raises(ValueError, match="control characters"):
+        passwords.validate(text)
+    assert passwords.validate_presented(text) == text
+
+
+def test_emoji_of_joined_characters_may_be_chosen():
+    assert passwords.validate("\U0001f469\u200d\U0001f680 to the moon")
 
 
 # ---------------------------------------------------------------- common ones

@@ -30,6 +30,11 @@ def messages(model: type[BaseModel], body: Any) -> dict[str, str]:
         "अदा@उदाहरण.भारत",
         "a@b.c",
         "a" * 64 + "@" + "d" * 63 + ".com",
+        "é" * 32 + "@example.com",
+        "x@exämple.com",
+        "x@xn--exmple-cua.com",
+        "x@printer.local",
+        "straße@example.com",
     ],
 )
 def test_an_ordinary_email_is_accepted_as_it_was_typed(email):
@@ -72,6 +77,46 @@ def test_an_email_is_trimmed():
 @pytest.mark.parametrize("model", [Registration, Login])
 def test_a_broken_email_is_refused(model, email):
     assert "email" in messages(model, {**GOOD, "email": email})["email"]
+
+
+@pytest.mark.parametrize(
+    ("email", "why"),
+    [
+        (".x@example.com", "start with a period"),
+        ("x.@example.com", "period"),
+        ("x..y@example.com", "two periods"),
+        ("a,b@example.com", "cannot hold ,"),
+        ("<script>@example.com", "cannot hold < >"),
+        ("Ada<ada@example.com", "cannot hold <"),
+        ('"ada"@example.com', 'cannot hold "'),
+        ("a(b)@example.com", "cannot hold ( )"),
+        ("a\\b@example.com", "cannot hold \\"),
+        ("ada@ab--cd.com", "dashes"),
+        ("ada@example.123", "top-level domain"),
+        ("ada@xn--0.com", "IDNA"),
+        ("ada@" + "é" * 60 + ".com", "too long"),
+        ("é" * 33 + "@example.com", "64 bytes"),
+        ("e\u0301" * 30 + "@example.com", "64 bytes"),
+        ("é" * 32 + "@" + ("é" * 40 + ".") * 4 + "com", "too long"),
+    ],
+)
+def test_an_email_that_mail_does_not_know_is_refused_at_registration_only(email, why):
+    """Whoever registered with one, when that was possible, logs in with it."""
+    message = messages(Registration, {**GOOD, "email": email})["email"]
+    assert why in message
+    assert "email" in message
+    assert Login.model_validate({**GOOD, "email": f" {email} "}).email == email
+
+
+@pytest.mark.parametrize("text", ["\ufffd", "pass\ufffdword"])
+def test_what_was_not_utf_8_is_refused(text):
+    for model in (Registration, Login):
+        assert messages(model, {"email": f"{text}@example.com", "password": f"{text}12345678"}) == {
+            "email": "The email holds a broken character (U+FFFD); send it in UTF-8.",
+            "password": "The password holds a broken character (U+FFFD); send it in UTF-8.",
+        }
+    change = {"currentPassword": f"{text}12345678", "newPassword": f"{text}87654321"}
+    assert messages(PasswordChange, change).keys() == {"currentPassword", "newPassword"}
 
 
 def test_messages_say_what_to_do():
@@ -145,6 +190,11 @@ def test_a_new_password_is_another_one():
     assert PasswordChange.model_validate(good).new_password == "password124"
     wrong = messages(PasswordChange, {**good, "newPassword": "password123"})
     assert wrong == {"newPassword": "Choose another password than the current one."}
+
+
+@pytest.mark.parametrize(("current", "new"), [("é" * 8, "e\u0301" * 8), ("a horse\u3000walks", "a horse walks")])
+def test_a_new_password_is_not_another_form_of_the_current_one(current, new):
+    assert messages(PasswordChange, {"currentPassword": current, "newPassword": new}).keys() == {"newPassword"}
 
 
 def test_a_new_password_obeys_the_rules_of_registration_and_the_current_one_those_of_a_login():

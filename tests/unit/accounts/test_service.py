@@ -137,6 +137,32 @@ def test_a_login_leaves_a_good_hash_alone(platform, email):
     assert platform.query("SELECT password_hash FROM users WHERE id = %s", user["id"]) == before
 
 
+@pytest.mark.parametrize(
+    ("chosen", "typed"), [("caf\u00e9 noir", "cafe\u0301 noir"), ("cafe\u0301 noir", "caf\u00e9 noir")]
+)
+def test_the_forms_of_a_password_are_one_at_every_door(platform, email, chosen, typed):
+    answer = platform.accounts.register(email, chosen, CLIENT)
+    assert platform.accounts.login(email, typed, CLIENT)["user"] == answer["user"]
+    session = answer["user"]["id"], platform.claims(answer["accessToken"])["sid"]
+    platform.accounts.change_password(*session, typed, f"{typed} 2")
+    assert platform.accounts.login(email, f"{chosen} 2", CLIENT)["user"] == answer["user"]
+
+
+def test_a_hash_of_a_password_as_it_was_typed_is_replaced_by_one_of_its_normal_form(platform, email):
+    typed, composed = "cafe\u0301 noir", "caf\u00e9 noir"
+    user = platform.accounts.register(email, PASSWORD, CLIENT)["user"]
+    former = bcrypt.hashpw(typed.encode(), bcrypt.gensalt(4)).decode()
+    platform.query("UPDATE users SET password_hash = %s WHERE id = %s", former, user["id"])
+    with pytest.raises(Unauthorized):
+        platform.accounts.login(email, composed, CLIENT)
+    assert platform.accounts.login(email, typed, CLIENT)["user"] == user
+    [(stored,)] = platform.query("SELECT password_hash FROM users WHERE id = %s", user["id"])
+    assert stored != former
+    assert platform.accounts.login(email, composed, CLIENT)["user"] == user
+    assert platform.accounts.login(email, typed, CLIENT)["user"] == user
+    assert platform.query("SELECT password_hash FROM users WHERE id = %s", user["id"]) == [(stored,)]
+
+
 def test_bcrypt_never_runs_inside_a_transaction(platform, email, transactions_during_bcrypt):
     platform.accounts.register(email, PASSWORD, CLIENT)
     accounts = platform.another(rounds=5)
