@@ -6,6 +6,7 @@ request.
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,17 +42,23 @@ def is_rightly_accepted(message: str, case: Case) -> bool:
     """Whether the schema says more than is meant.
 
     What is not known in a query is ignored, as the description says; the check knows that, but not where another value
-    is a number. A prompt is measured without the white space at its ends. And a password is as long as its bytes, where
-    each of the patterns goes by the widest character.
+    is a number. A prompt is measured without the white space at its ends. A password is as long as the bytes of its normal
+    form, where each of the patterns goes by the widest character. And an email may be of letters that its pattern leaves
+    out.
     """
     if message.endswith("in query - object with unexpected properties"):
         return True
     if "`maxLength` at /properties/prompt" in message and isinstance(case.body, Mapping):
         prompt = case.body.get("prompt")
         return isinstance(prompt, str) and len(prompt.strip()) <= LONGEST_PROMPTS[case.path]
-    found = re.search(r"/properties/(\w*[pP]assword)/anyOf", message)
+    if "/properties/email/" in message and isinstance(case.body, Mapping):
+        email = case.body.get("email")
+        return isinstance(email, str) and not email.strip().isascii()
+    if "anyOf" not in message and "`maxLength`" not in message:
+        return False
+    found = re.search(r"/properties/(\w*[pP]assword)", message)
     password = case.body.get(found[1]) if found and isinstance(case.body, Mapping) else None
-    return isinstance(password, str) and len(password) >= 8 and "\0" not in password and len(password.encode()) <= 72
+    return isinstance(password, str) and fits(password) and not re.search("[\0\ufffd]", password)
 
 
 def is_beyond_the_schema(field: str, query: Mapping[str, Any], body: Any) -> bool:
@@ -61,6 +68,21 @@ def is_beyond_the_schema(field: str, query: Mapping[str, Any], body: Any) -> boo
             return "cursor" in query
         case "from":
             return str(query.get("from", "")) > str(query.get("to", "~"))
+        case "email":  # its length in bytes, and what IDNA says of domains
+            return not body["email"].isascii() or bool(re.search(r"[@.]..--", body["email"]))
+        case "password":
+            return not fits(body["password"])
         case "newPassword":
-            return bool(body.get("newPassword") == body.get("currentPassword"))
+            new, current = normal_form(body["newPassword"]), normal_form(body["currentPassword"])
+            return new == current or not fits(new)
     return False
+
+
+def fits(password: str) -> bool:
+    """Whether the normal form of a password, which no schema can measure, is as long as a chosen one has to be."""
+    return len(normal_form(password)) >= 8 and len(normal_form(password).encode()) <= 72
+
+
+def normal_form(password: str) -> str:
+    """The password as RFC 8265's OpaqueString has it."""
+    return unicodedata.normalize("NFC", re.sub(r"[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]", " ", password))

@@ -80,8 +80,9 @@ Email = Annotated[
     ),
     Described(
         **_EMAIL_LENGTHS,
-        pattern=rf"^[^@]{{1,{emails.LONGEST_LOCAL_PART}}}@",
-        allOf=[{"pattern": rf"^{_ATOM}(\.{_ATOM})*@({_LABEL}\.)+{_TOP_LABEL}$"}],
+        pattern=rf"^{_ATOM}(\.{_ATOM})*@({_LABEL}\.)+{_TOP_LABEL}$",
+        # A second pattern: one cannot say both of the part before the @.
+        anyOf=[{"pattern": rf"^[^@]{{1,{emails.LONGEST_LOCAL_PART}}}@"}],
     ),
 ]
 PresentedEmail = Annotated[

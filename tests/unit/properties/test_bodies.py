@@ -66,9 +66,14 @@ def answers_to(module: str, text: str) -> set[int]:
 
 
 def is_broken(name: str, value: object) -> bool:
-    """Whether this is a text that no field takes; only a refresh token, which is merely a wrong one, may hold NUL."""
+    """Whether this is a text that the field never takes.
+
+    Only a refresh token, which is merely a wrong one, may hold NUL; a broken character is let be where nothing is compared.
+    """
     if not isinstance(value, str):
         return False
+    if "\ufffd" in value and (name == "email" or name.lower().endswith("password")):
+        return True
     return ("\0" in value and name != "refreshToken") or any("\ud800" <= character <= "\udfff" for character in value)
 
 
