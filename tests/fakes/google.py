@@ -39,6 +39,7 @@ class FakeGoogleTranslate(FakeServer):
 
     def __init__(self, *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         super().__init__(port=port, tls=tls)
+        self.silent_about: str | None = None
 
     @property
     def spoken(self) -> list[Spoken]:
@@ -51,7 +52,7 @@ class FakeGoogleTranslate(FakeServer):
             exchange.send(404, "text/html", HTML_PAGE)
             return
         asked = _read(exchange.body.decode())
-        if len(asked.text) > _LONGEST_TEXT:
+        if len(asked.text) > _LONGEST_TEXT or asked.text == self.silent_about:
             exchange.send(200, "application/json", _envelope(None))
             return
         sound = media_samples.speech(asked.text, slow=asked.slow)

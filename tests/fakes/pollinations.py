@@ -1,5 +1,7 @@
 """Pollinations: ``/image/{prompt}`` wants a key, ``/prompt/{prompt}`` serves one request at a time.
 
+``POST /v1/images/generations`` wants a key, too: the prompt and the wishes are JSON, and so is the answer.
+
 Beside the markers of ``tests.fakes.behaviour``:
 
     [[png]] [[jpeg]] [[webp]]   that format; without one JPEG, and PNG for every fourth seed
@@ -9,8 +11,12 @@ Beside the markers of ``tests.fakes.behaviour``:
     [[1033]]                    530, as its front door says that nobody is at home
 """
 
+import base64
+import json
 import ssl
 import threading
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import parse_qs, unquote
 
 from tests.fakes import media_samples
@@ -18,6 +24,7 @@ from tests.fakes.behaviour import Marker, markers, misbehave, send_error
 from tests.fakes.server import Exchange, FakeServer
 
 _SUPPORTED, _KEYLESS = "/image/", "/prompt/"
+_POSTED = "/v1/images/generations"
 _LONGEST_TARGET = 8192
 _FORMATS = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
@@ -39,12 +46,14 @@ class FakePollinations(FakeServer):
         path, _, query = exchange.target.partition("?")
         if len(exchange.target) > _LONGEST_TARGET:
             exchange.send(400, "text/html", b"<html>URI too long</html>")
+        elif exchange.method == "POST":
+            if path != _POSTED:
+                send_error(exchange, 404, "No such route")
+            elif self._admits(exchange):
+                self._draw_posted(exchange)
         elif path.startswith(_SUPPORTED):
-            scheme, _, key = exchange.headers.get("authorization", "").partition(" ")
-            if scheme == "Bearer" and key in self._keys:
+            if self._admits(exchange):
                 self._draw(exchange, path.removeprefix(_SUPPORTED), query)
-            else:
-                send_error(exchange, 401, "You need a key")
         elif path.startswith(_KEYLESS):
             if self._keyless_turn.acquire(blocking=False):
                 try:
@@ -56,21 +65,49 @@ class FakePollinations(FakeServer):
         else:
             send_error(exchange, 404, "No such route")
 
+    def _admits(self, exchange: Exchange) -> bool:
+        scheme, _, key = exchange.headers.get("authorization", "").partition(" ")
+        if scheme == "Bearer" and key in self._keys:
+            return True
+        send_error(exchange, 401, "You need a key")
+        return False
+
     def _draw(self, exchange: Exchange, segment: str, query: str) -> None:
         prompt = unquote(segment)
         if "/" in segment or not prompt.strip():
             send_error(exchange, 404, "No such route")
             return
         asked = {name: values[0] for name, values in parse_qs(query).items()}
-        width, height, seed = (int(asked.get(name, 1024)) for name in ("width", "height", "seed"))
-        wishes = markers(f"[[{exchange.scripted}]]" if exchange.scripted else prompt)
-        names = {wish.name for wish in wishes}
-        if "half" in names:
-            width, height = width // 2, height // 2
-        chosen = next((name for name in _FORMATS if name in names), "png" if seed % 4 == 0 else "jpeg")
-        picture = media_samples.picture(chosen.upper(), width, height, seed)
-        if not any(_act(exchange, wish, _FORMATS[chosen], picture) for wish in wishes):
-            exchange.send(200, _FORMATS[chosen], picture)
+        wishes = _wishes(exchange, prompt)
+        content_type, picture = _picture(wishes, asked)
+        if not any(_act(exchange, wish, content_type, picture) for wish in wishes):
+            exchange.send(200, content_type, picture)
+
+    def _draw_posted(self, exchange: Exchange) -> None:
+        asked = json.loads(exchange.body)
+        width, _, height = asked["size"].partition("x")
+        wishes = _wishes(exchange, asked["prompt"])
+        _, picture = _picture(wishes, asked | {"width": width, "height": height})
+        item = {"b64_json": base64.b64encode(picture).decode()}
+        if asked.get("response_format") != "b64_json":
+            item = {"url": "https://media.invalid/picture"}
+        content = json.dumps({"created": 1, "data": [item]}).encode()
+        if not any(_act(exchange, wish, "application/json", content) for wish in wishes):
+            exchange.send(200, "application/json", content)
+
+
+def _wishes(exchange: Exchange, prompt: str) -> list[Marker]:
+    return markers(f"[[{exchange.scripted}]]" if exchange.scripted else prompt)
+
+
+def _picture(wishes: list[Marker], asked: Mapping[str, Any]) -> tuple[str, bytes]:
+    """The content type and the bytes of what was asked for."""
+    width, height, seed = (int(asked.get(name, 1024)) for name in ("width", "height", "seed"))
+    names = {wish.name for wish in wishes}
+    if "half" in names:
+        width, height = width // 2, height // 2
+    chosen = next((name for name in _FORMATS if name in names), "png" if seed % 4 == 0 else "jpeg")
+    return _FORMATS[chosen], media_samples.picture(chosen.upper(), width, height, seed)
 
 
 def _act(exchange: Exchange, wish: Marker, content_type: str, picture: bytes) -> bool:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from core.errors import FieldError
 from core.identity import Identity
-from generation.providers import Artifact, Deadline, ImageRequest, ProviderError, SpeechRequest
+from generation.providers import Artifact, Deadline, ImageRequest, ProviderError, SpeechRequest, lacks_voice
 from generation.storage import Bucket, Stored
 
 if TYPE_CHECKING:
@@ -24,12 +25,16 @@ ADMIN = Identity("018bcfe5-6802-7000-8000-000000000002", "admin@example.com", "a
 
 @dataclass
 class Painter:
-    """A provider of pictures that delivers at once, or raises what it was given."""
+    """A provider of pictures that delivers at once, or refuses or raises what it was given."""
 
     name: str = "painter"
     error: Exception | None = None
+    refusal: FieldError | None = None
     content_type: str = "image/png"
     asked: list[ImageRequest] = field(default_factory=list)
+
+    def refuses(self, request: ImageRequest) -> FieldError | None:
+        return self.refusal
 
     def generate(self, request: ImageRequest, deadline: Deadline) -> Artifact:
         self.asked.append(request)
@@ -47,6 +52,9 @@ class Speaker:
     voices: frozenset[str] = frozenset({"en", "es"})
     error: Exception | None = None
     asked: list[SpeechRequest] = field(default_factory=list)
+
+    def refuses(self, request: SpeechRequest) -> FieldError | None:
+        return lacks_voice(request.voice, self.voices)
 
     def generate(self, request: SpeechRequest, deadline: Deadline) -> Artifact:
         self.asked.append(request)

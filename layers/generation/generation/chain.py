@@ -1,6 +1,7 @@
 """Ask the providers of the configuration one after another until one of them delivers, or the time is over."""
 
 import importlib
+import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -8,12 +9,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, TypeVar, overload
 
-from core.errors import BadGateway, FieldError, GatewayTimeout, Unprocessable
+from core.errors import BadGateway, GatewayTimeout, Unprocessable
 from core.logging import logger
 from core.settings import SettingsError
 from generation import settings
 from generation.providers import (
     Artifact,
+    Configurable,
     Deadline,
     ImageRequest,
     PromptRefused,
@@ -21,7 +23,6 @@ from generation.providers import (
     ProviderError,
     ProviderTimeout,
     SpeechProvider,
-    SpeechRequest,
 )
 
 RESERVE_SECONDS = 4.0
@@ -30,20 +31,13 @@ RESERVE_SECONDS = 4.0
 Kind = Literal["image", "speech"]
 
 # Strings, so that a function loads only the libraries of the providers that it is configured with.
-_REGISTRY: Mapping[Kind, Mapping[str, tuple[str, str]]] = {
-    "image": {
-        "pollinations": ("generation.pollinations", "Pollinations"),
-        "offline": ("offline.image", "OfflineImage"),
-    },
-    "speech": {
-        "gtts": ("generation.google_tts", "GoogleTts"),
-        "offline": ("offline.speech", "OfflineSpeech"),
-    },
+_REGISTRY: Mapping[Kind, Mapping[str, str]] = {
+    "image": {"pollinations": "generation.pollinations:Pollinations", "offline": "offline.image:OfflineImage"},
+    "speech": {"gtts": "generation.google_tts:GoogleTts", "offline": "offline.speech:OfflineSpeech"},
 }
 _PARAMETERS: Mapping[Kind, str] = {"image": "ImageProviders", "speech": "TtsProviders"}
 
 RequestT = TypeVar("RequestT")
-Options = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,61 +51,49 @@ class Outcome:
 
 @overload
 def load(
-    names: Iterable[str], kind: Literal["image"], options: Options | None = None
+    names: Iterable[str], kind: Literal["image"], environ: Mapping[str, str]
 ) -> tuple[Provider[ImageRequest], ...]: ...
 
 
 @overload
-def load(
-    names: Iterable[str], kind: Literal["speech"], options: Options | None = None
-) -> tuple[SpeechProvider, ...]: ...
+def load(names: Iterable[str], kind: Literal["speech"], environ: Mapping[str, str]) -> tuple[SpeechProvider, ...]: ...
 
 
-def load(names: Iterable[str], kind: Kind, options: Options | None = None) -> tuple[Any, ...]:
-    """The providers of these names, in this order; ``options`` are the constructor arguments of each, by name.
+def load(names: Iterable[str], kind: Kind, environ: Mapping[str, str]) -> tuple[Any, ...]:
+    """The providers of these names, in this order, each with its own settings from the environment.
 
     Raises ``SettingsError`` for a name that is not known, or whose layer is not there.
     """
-    arguments = options or {}
-    return tuple(_provider(name, kind)(**arguments.get(name, {})) for name in names)
+    return tuple(_provider(name, kind).from_env(environ) for name in names)
 
 
-def _provider(name: str, kind: Kind) -> Any:
+def _provider(name: str, kind: Kind) -> type[Configurable]:
     known = _REGISTRY[kind]
     if name not in known:
         raise SettingsError(f"{_PARAMETERS[kind]} names {name!r}; known are {', '.join(sorted(known))}")
-    module, factory = known[name]
+    module, _, provider = known[name].partition(":")
     package = module.partition(".")[0]
     try:
-        return getattr(importlib.import_module(module), factory)
+        found: type[Configurable] = getattr(importlib.import_module(module), provider)
     except ModuleNotFoundError as error:
         if error.name not in (package, module):
             raise
         raise SettingsError(
             f"{_PARAMETERS[kind]} names {name!r}, which is in the layer {package!r}: attach it or take the name out"
         ) from error
+    return found
 
 
 @lru_cache(maxsize=1)
 def image_providers() -> tuple[Provider[ImageRequest], ...]:
     """The providers of pictures that this execution environment is configured with; they keep their connections."""
-    current = settings.current()
-    pollinations: dict[str, Any] = {
-        "supported_url": current.pollinations_url,
-        "keyless_url": current.pollinations_keyless_url,
-    }
-    if current.pollinations_secret_arn:
-        from generation.api_key import ApiKey  # boto3 is not for those without a key
-
-        pollinations["read_key"] = ApiKey(current.pollinations_secret_arn)
-    return load(current.providers, "image", {"pollinations": pollinations})
+    return load(settings.current().providers, "image", os.environ)
 
 
 @lru_cache(maxsize=1)
 def speech_providers() -> tuple[SpeechProvider, ...]:
     """The providers of speech that this execution environment is configured with; they keep their connections."""
-    current = settings.current()
-    return load(current.providers, "speech", {"gtts": {"base_url": current.gtts_url}})
+    return load(settings.current().providers, "speech", os.environ)
 
 
 def voices(providers: Iterable[SpeechProvider]) -> frozenset[str]:
@@ -120,14 +102,19 @@ def voices(providers: Iterable[SpeechProvider]) -> frozenset[str]:
 
 
 def generate(providers: Sequence[Provider[RequestT]], request: RequestT, deadline: Deadline) -> Outcome:
-    """Ask one provider after another; a provider of speech that lacks the voice is passed over.
+    """Ask one provider after another; one that cannot serve the request is passed over.
 
-    Raises ``Unprocessable`` when a provider refuses the prompt or none has the voice, ``GatewayTimeout`` when the
-    time is over, ``BadGateway`` when every provider failed. It ends by the deadline even when a provider does not.
+    Raises ``Unprocessable`` when a provider refuses the prompt or none can serve the request, ``GatewayTimeout`` when
+    the time is over, ``BadGateway`` when every provider failed. It ends by the deadline even when a provider does not.
     """
-    able = [provider for provider in providers if _can_serve(provider, request)]
+    refusals = [provider.refuses(request) for provider in providers]
+    able = [provider for provider, refusal in zip(providers, refusals, strict=True) if refusal is None]
     if not able:
-        raise _no_such_voice(providers)
+        raise Unprocessable(
+            "No provider can serve this request: see errors.",
+            slug="prompt-refused",
+            errors=list(dict.fromkeys(refusal for refusal in refusals if refusal is not None)),
+        )
     failures: list[tuple[str, ProviderError]] = []
     for place, provider in enumerate(able, start=1):
         try:
@@ -136,6 +123,7 @@ def generate(providers: Sequence[Provider[RequestT]], request: RequestT, deadlin
             raise Unprocessable(
                 f"{provider.name} does not serve this request ({refusal}); change the prompt or the model",
                 slug="prompt-refused",
+                errors=[refusal.wrong] if refusal.wrong else [],
             ) from None
         except ProviderError as error:
             logger.warning("provider failed", provider=provider.name, reason=error.reason)
@@ -146,12 +134,6 @@ def generate(providers: Sequence[Provider[RequestT]], request: RequestT, deadlin
             first, error_of_first = failures[0]
             return Outcome(artifact, first, error_of_first.reason)
     raise _all_failed(failures, deadline)
-
-
-def _can_serve(provider: Provider[RequestT], request: RequestT) -> bool:
-    if isinstance(request, SpeechRequest) and isinstance(provider, SpeechProvider):
-        return request.voice in provider.voices
-    return True
 
 
 def _share(deadline: Deadline, *, behind: int) -> Deadline:
@@ -196,9 +178,3 @@ def _all_failed(failures: Sequence[tuple[str, ProviderError]], deadline: Deadlin
     if all(timeouts) or (any(timeouts) and not deadline.remaining()):
         return GatewayTimeout(detail)
     return BadGateway(detail)
-
-
-def _no_such_voice(providers: Sequence[Provider[Any]]) -> Unprocessable:
-    known = voices(provider for provider in providers if isinstance(provider, SpeechProvider))
-    message = f"must be one of {', '.join(sorted(known))}"
-    return Unprocessable(f"voice {message}", errors=[FieldError("voice", message)])

@@ -1,22 +1,35 @@
-"""Speech by Google Translate: gTTS knows the languages and packs the text, our own HTTP client sends it.
+"""Speech by Google Translate: gTTS knows the languages and the form of a request, our own HTTP client sends it.
 
 gTTS itself sends a request for each phrase, however short, one after another, without a deadline and without
-verifying certificates. Here the pieces are as long as Google takes them, and several are under way at once.
+verifying certificates; and it drops the stops between phrases and cuts at every mark. Here the text goes out as it is
+written, in whole sentences as far as Google takes them, several requests at once.
 """
 
 import base64
 import binascii
 import json
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import Self
 
 from gtts import gTTS  # type: ignore[import-untyped]
 from gtts.lang import tts_langs  # type: ignore[import-untyped]
+from gtts.tokenizer.symbols import ALL_PUNC  # type: ignore[import-untyped]
 
-from generation import media
+from core import settings
+from core.errors import FieldError
+from generation import media, sentences
 from generation.http_client import HttpClient
-from generation.providers import Artifact, Deadline, PromptRefused, ProviderError, ProviderTimeout, SpeechRequest
+from generation.providers import (
+    NOTHING_TO_SAY,
+    Artifact,
+    Deadline,
+    PromptRefused,
+    ProviderError,
+    ProviderTimeout,
+    SpeechRequest,
+    lacks_voice,
+)
 
 BASE_URL = "https://translate.google.com"
 PARALLEL_REQUESTS = 6
@@ -24,17 +37,10 @@ MOST_BYTES_OF_PIECE = 4 * 1024 * 1024
 _PATH = "/_/TranslateWebserverUi/data/batchexecute"
 _SLOW_MODEL = "gtts-slow"
 
-# At most 100 characters: the rest of the text, else up to where a sentence, a phrase or a word ends, else a cut.
-_PIECE = re.compile(
-    r"""
-      .{1,100}\Z
-    | .{40,99}(?: [.!?…;:](?=\s) | [。！？；：] )
-    | .{40,99}(?: ,(?=\s) | [、，] )
-    | .{1,100}(?=\s)
-    | .{1,100}
-    """,  # noqa: RUF001 (the punctuation of Chinese and Japanese)
-    re.DOTALL | re.VERBOSE,
-)
+# What Google takes at a time, in characters.
+LONGEST_PIECE: int = gTTS.GOOGLE_TTS_MAX_CHARS
+# Marks that Google has no sound for: gTTS does not even ask.
+_SILENT = frozenset(ALL_PUNC)
 
 
 class _NoAudioError(ProviderError):
@@ -57,14 +63,22 @@ class GoogleTts:
         self._url = base_url + _PATH
         self._http = http or HttpClient(connections=PARALLEL_REQUESTS)
 
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """Read GTTS_URL, where there is one."""
+        return cls(base_url=settings.text(environ, "GTTS_URL", BASE_URL))
+
+    def refuses(self, request: SpeechRequest) -> FieldError | None:
+        """A voice that it does not speak, and a text with nothing to say."""
+        if _is_silent(request.prompt):
+            return NOTHING_TO_SAY
+        return lacks_voice(request.voice, self.voices)
+
     def generate(self, request: SpeechRequest, deadline: Deadline) -> Artifact:
         """Read the text aloud. Raises ``PromptRefused`` when it has nothing to say, else ``ProviderError``."""
-        try:
-            content = b"".join(self._speak(_bodies(request), deadline))
-        except _NoAudioError as error:
-            if any(character.isalnum() for character in request.prompt):
-                raise
-            raise PromptRefused("nothing to say") from error
+        content = b"".join(self._speak(_spoken(request), request, deadline))
+        if not content:
+            raise PromptRefused("nothing to say", NOTHING_TO_SAY)
         duration = media.mp3_duration(content)
         if duration is None:
             raise ProviderError("not speech")
@@ -72,10 +86,10 @@ class GoogleTts:
             content, "audio/mpeg", provider=self.name, model=request.model, duration_seconds=round(duration, 3)
         )
 
-    def _speak(self, bodies: Sequence[str], deadline: Deadline) -> list[bytes]:
+    def _speak(self, texts: Sequence[str], request: SpeechRequest, deadline: Deadline) -> list[bytes]:
         """The sound of each piece, in order; all are given up as soon as one fails."""
         pool = ThreadPoolExecutor(PARALLEL_REQUESTS, thread_name_prefix=self.name)
-        pieces = [pool.submit(self._speak_piece, body, deadline) for body in bodies]
+        pieces = [pool.submit(self._speak_piece, text, request, deadline) for text in texts]
         try:
             done, waiting = wait(pieces, deadline.remaining(), FIRST_EXCEPTION)
             failed = next((error for piece in done if (error := piece.exception()) is not None), None)
@@ -87,37 +101,48 @@ class GoogleTts:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _speak_piece(self, body: str, deadline: Deadline) -> bytes:
+    def _speak_piece(self, text: str, request: SpeechRequest, deadline: Deadline) -> bytes:
         answer = self._http.send(
             "POST",
             self._url,
             headers=gTTS.GOOGLE_TTS_HEADERS,
-            body=body,
+            body=_form(text, request),
             deadline=deadline,
             most_bytes=MOST_BYTES_OF_PIECE,
         )
         if answer.status != 200:
             raise ProviderError(f"status {answer.status}")
-        return _audio(answer.content.decode("utf-8", "replace"))
+        try:
+            return _audio(answer.content.decode("utf-8", "replace"))
+        except _NoAudioError:
+            if any(character.isalnum() for character in text):
+                raise
+            return b""  # a row of stars, say: there is nothing to hear
 
 
-def _bodies(request: SpeechRequest) -> Sequence[str]:
-    """The text in pieces, each as the form that Google expects."""
-    bodies = [body for piece in _PIECE.findall(request.prompt.strip()) for body in _forms(piece, request)]
-    if not bodies:
-        raise PromptRefused("nothing to say")
-    return bodies
+def _is_silent(text: str) -> bool:
+    return all(character in _SILENT or character.isspace() for character in text)
 
 
-def _forms(piece: str, request: SpeechRequest) -> list[str]:
-    """The forms of a piece: none when there is nothing to say, two when gTTS's own changes make it too long."""
-    # Our handler has checked the voice; gTTS's own check warns of tags that it lists itself, such as zh-CN.
-    speech = gTTS(piece, lang=request.voice, slow=request.model == _SLOW_MODEL, lang_check=False)
-    try:
-        forms: list[str] = speech.get_bodies()
-    except AssertionError:  # how gTTS says that only punctuation is there
-        return []
-    return forms
+def _spoken(request: SpeechRequest) -> list[str]:
+    """The pieces of the text in which there is something to say."""
+    pieces = sentences.pieces(request.prompt, request.voice, LONGEST_PIECE)
+    return [piece for piece in pieces if not _is_silent(piece)]
+
+
+def _form(text: str, request: SpeechRequest) -> str:
+    """A piece of the text as the form that Google expects."""
+    speech = gTTS(
+        text,
+        lang=request.voice,
+        slow=request.model == _SLOW_MODEL,
+        lang_check=False,  # the chain has; gTTS's own check warns of tags that it lists itself, such as zh-CN
+        pre_processor_funcs=[],
+        tokenizer_func=lambda text: [text],
+    )
+    form: str
+    (form,) = speech.get_bodies()
+    return form
 
 
 def _audio(text: str) -> bytes:

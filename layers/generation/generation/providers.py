@@ -1,6 +1,7 @@
 """The interface of everything that makes a picture or speech.
 
-A provider takes a request and a deadline and returns an artifact, or raises:
+A provider says beforehand whether it can serve a request at all; one that cannot is passed over. Asked, it takes the
+request and a deadline and returns an artifact, or raises:
 
     ProviderError         it failed; the next provider of the chain is asked
     └── ProviderTimeout   it did not answer before the deadline
@@ -8,9 +9,13 @@ A provider takes a request and a deadline and returns an artifact, or raises:
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Protocol, Self, TypeVar
+
+from core.errors import FieldError
+
+NOTHING_TO_SAY = FieldError("prompt", "Must have something to say: letters or digits, not marks alone.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +82,14 @@ class ProviderTimeout(ProviderError):
 
 
 class PromptRefused(Exception):
-    """The provider understood the request and refuses it; another provider is not asked."""
+    """The provider understood the request and refuses it; another provider is not asked.
+
+    ``wrong`` is the field at fault and what it must be, where the provider tells.
+    """
+
+    def __init__(self, reason: str, wrong: FieldError | None = None) -> None:
+        super().__init__(reason)
+        self.wrong = wrong
 
 
 RequestT = TypeVar("RequestT", contravariant=True)
@@ -88,13 +100,34 @@ class Provider(Protocol[RequestT]):
 
     name: str
 
+    def refuses(self, request: RequestT) -> FieldError | None:
+        """Why it can never serve this request: the field at fault and the limit. None when it can be asked.
+
+        Answers from what it knows, at once: no network, no secret.
+        """
+        ...
+
     def generate(self, request: RequestT, deadline: Deadline) -> Artifact:
         """Make the artifact before the deadline, or raise ``ProviderError`` or ``PromptRefused``."""
         ...
 
 
-@runtime_checkable
 class SpeechProvider(Provider[SpeechRequest], Protocol):
     """A provider of speech: ``voices`` are the language tags that it speaks."""
 
     voices: frozenset[str]
+
+
+class Configurable(Protocol):
+    """What the chain can make of a name in its configuration."""
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """A provider with its own settings from the environment. Raises ``core.settings.SettingsError``."""
+        ...
+
+
+def lacks_voice(voice: str, voices: Iterable[str]) -> FieldError | None:
+    """What a provider of speech says of a voice that it does not speak."""
+    choices = sorted(voices)
+    return None if voice in choices else FieldError("voice", f"Must be one of: {', '.join(choices)}.")

@@ -2,10 +2,13 @@
 
 import hashlib
 import io
+from collections.abc import Mapping
 from random import Random
+from typing import Self
 
 from PIL import PngImagePlugin
 
+from core.errors import FieldError
 from generation.providers import Artifact, Deadline, ImageRequest, ProviderTimeout
 from offline import lettering
 from offline.canvas import Canvas
@@ -22,6 +25,15 @@ class OfflineImage:
     """Draws a PNG from the prompt, the seed and the size: the same three give the same bytes."""
 
     name = "offline"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """It has no settings."""
+        return cls()
+
+    def refuses(self, request: ImageRequest) -> FieldError | None:
+        """Nothing: everything can be drawn."""
+        return None
 
     def generate(self, request: ImageRequest, deadline: Deadline) -> Artifact:
         """Draw the picture. Raises ``ProviderTimeout`` when the deadline passes before it is done."""

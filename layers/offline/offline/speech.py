@@ -4,10 +4,21 @@ import json
 import os
 import subprocess
 import sys
-import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Self
 
-from generation.providers import Artifact, Deadline, PromptRefused, ProviderError, ProviderTimeout, SpeechRequest
+from core.errors import FieldError
+from generation.providers import (
+    NOTHING_TO_SAY,
+    Artifact,
+    Deadline,
+    PromptRefused,
+    ProviderError,
+    ProviderTimeout,
+    SpeechRequest,
+    lacks_voice,
+)
+from generation.sentences import says_something
 from offline import sentences, voices
 
 _PROGRAM = (sys.executable, "-m", "offline.voicebox")
@@ -32,23 +43,30 @@ class OfflineSpeech:
     def __init__(self, run: Run = _run) -> None:
         self._run = run
 
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """It has no settings."""
+        return cls()
+
+    def refuses(self, request: SpeechRequest) -> FieldError | None:
+        """A voice that the engines do not speak, and a text with nothing to say."""
+        if not says_something(request.prompt):
+            return NOTHING_TO_SAY
+        return lacks_voice(request.voice, self.voices)
+
     def generate(self, request: SpeechRequest, deadline: Deadline) -> Artifact:
         """Say the text.
 
-        Raises ``ProviderTimeout`` when the deadline passes first, ``PromptRefused`` when there is nothing to say, and
-        ``ProviderError`` when the voice is not one of ours or the engine failed.
+        Raises ``ProviderTimeout`` when the deadline passes first, ``PromptRefused`` when there is nothing to hear, and
+        ``ProviderError`` when the engine failed.
         """
-        if request.voice not in self.voices:
-            raise ProviderError("unknown voice")
-        if not any(unicodedata.category(character)[0] in "LNS" for character in request.prompt):
-            raise PromptRefused("nothing to say")
         seconds = deadline.remaining()
         if seconds <= 0:
             raise ProviderTimeout
         order = {
             "language": request.voice,
             "slow": request.model == "gtts-slow",
-            "sentences": sentences.split(request.prompt),
+            "sentences": sentences.split(request.prompt, request.voice),
         }
         try:
             answer = self._run(json.dumps(order).encode(), seconds)
@@ -59,5 +77,5 @@ class OfflineSpeech:
         head, _, mp3 = answer.partition(b"\n")
         made = json.loads(head)
         if made["engine"] is None:
-            raise PromptRefused("nothing to say")
+            raise PromptRefused("nothing to say", NOTHING_TO_SAY)
         return Artifact(mp3, "audio/mpeg", self.name, made["engine"], duration_seconds=made["seconds"])

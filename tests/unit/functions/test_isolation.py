@@ -47,7 +47,7 @@ print(json.dumps({"answer": answer, "modules": sorted(sys.modules)}))
 LOAD = """
 import json
 from generation import chain
-print(json.dumps([provider.name for provider in chain.load(call["names"], call["kind"])]))
+print(json.dumps([provider.name for provider in chain.load(call["names"], call["kind"], {})]))
 """
 
 

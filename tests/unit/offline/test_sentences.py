@@ -1,6 +1,11 @@
 """Where speech pauses."""
 
-from offline.sentences import LONGEST, split
+from offline import sentences
+from offline.sentences import LONGEST
+
+
+def split(text: str, language: str = "en") -> list[str]:
+    return sentences.split(text, language)
 
 
 def test_sentences_end_at_full_stops_questions_and_line_breaks() -> None:
@@ -9,13 +14,15 @@ def test_sentences_end_at_full_stops_questions_and_line_breaks() -> None:
 
 
 def test_scripts_without_spaces_end_sentences_too() -> None:
-    assert split("今日は。明日は？") == ["今日は。", "明日は？"]
-    assert split("यह है। वह है।") == ["यह है।", "वह है।"]
+    assert split("今日は。明日は？", "ja") == ["今日は。", "明日は？"]
+    assert split("यह है। वह है।", "hi") == ["यह है।", "वह है।"]
 
 
 def test_numbers_addresses_abbreviations_and_initials_are_not_ends() -> None:
     text = "Dr. J. Smith paid 3.50 at example.com today"
     assert split(text) == [text]
+    german = "Am 3. Mai kam er z. B. mit Dr. Weiß an"
+    assert split(german, "de") == [german]
 
 
 def test_long_sentences_are_cut_at_words_and_lose_nothing() -> None:

@@ -1,5 +1,6 @@
 """The offline speech provider: what a caller can rely on."""
 
+import json
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -8,6 +9,7 @@ import pytest
 from gtts.lang import tts_langs  # type: ignore[import-untyped]
 
 from generation.providers import (
+    NOTHING_TO_SAY,
     Artifact,
     Deadline,
     PromptRefused,
@@ -100,9 +102,15 @@ def test_sentences_are_parted_by_a_pause(voice: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["!!!", "...", " \n ", "¿?", "\u0301", "\x00", "\ud800", "\u202e"])
-def test_text_without_anything_to_say_is_refused(text: str) -> None:
-    with pytest.raises(PromptRefused, match="nothing to say"):
-        say(text)
+def test_text_without_anything_to_say_is_refused_before_it_is_asked(text: str) -> None:
+    assert OfflineSpeech().refuses(SpeechRequest(text)) == NOTHING_TO_SAY
+
+
+def test_text_that_leaves_the_engines_silent_is_refused() -> None:
+    silent = json.dumps({"engine": None, "seconds": None}).encode() + b"\n"
+    with pytest.raises(PromptRefused, match="nothing to say") as refusal:
+        OfflineSpeech(lambda request, seconds: silent).generate(SpeechRequest("😀"), Deadline(5))
+    assert refusal.value.wrong == NOTHING_TO_SAY
 
 
 @pytest.mark.parametrize("voice", ["en", "pt"])
@@ -140,8 +148,11 @@ def test_several_at_once_do_not_disturb_each_other() -> None:
 
 
 def test_a_voice_that_nobody_has_is_refused() -> None:
-    with pytest.raises(ProviderError, match="unknown voice"):
-        say("hello", "tlh")
+    wrong = OfflineSpeech().refuses(SpeechRequest("hello", "tlh"))
+    assert wrong is not None
+    assert wrong.field == "voice"
+    assert " en," in wrong.message
+    assert OfflineSpeech().refuses(SpeechRequest("hello", "en")) is None
 
 
 def test_a_deadline_that_is_over_is_a_timeout() -> None:

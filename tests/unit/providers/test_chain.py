@@ -5,13 +5,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from tests.fakes.google import FakeGoogleTranslate
 from tests.fakes.pollinations import FakePollinations
 
-from core.errors import BadGateway, GatewayTimeout, Unprocessable
+from core.errors import BadGateway, FieldError, GatewayTimeout, Unprocessable
 from core.logging import logger
 from core.settings import SettingsError
 from generation import chain, settings
@@ -26,6 +26,7 @@ from generation.providers import (
     ProviderError,
     ProviderTimeout,
     SpeechRequest,
+    lacks_voice,
 )
 
 REQUEST = ImageRequest("a secret plan", 64, 48, 1)
@@ -34,10 +35,20 @@ REQUEST = ImageRequest("a secret plan", 64, 48, 1)
 class Scripted:
     """A provider that does what the test says."""
 
-    def __init__(self, name: str, act: Callable[[Deadline], None] = lambda deadline: None) -> None:
+    def __init__(
+        self,
+        name: str,
+        act: Callable[[Deadline], None] = lambda deadline: None,
+        *,
+        refusal: FieldError | None = None,
+    ) -> None:
         self.name = name
         self.act = act
+        self.refusal = refusal
         self.given_seconds: float | None = None
+
+    def refuses(self, request: ImageRequest) -> FieldError | None:
+        return self.refusal
 
     def generate(self, request: ImageRequest, deadline: Deadline) -> Artifact:
         self.given_seconds = deadline.remaining()
@@ -51,6 +62,9 @@ class ScriptedSpeaker:
     def __init__(self, name: str, *voices: str) -> None:
         self.name = name
         self.voices = frozenset(voices)
+
+    def refuses(self, request: SpeechRequest) -> FieldError | None:
+        return lacks_voice(request.voice, self.voices)
 
     def generate(self, request: SpeechRequest, deadline: Deadline) -> Artifact:
         return Artifact(b"sound", "audio/mpeg", provider=self.name, model=request.model, duration_seconds=1.0)
@@ -218,9 +232,61 @@ def test_a_provider_that_lacks_the_voice_is_passed_over() -> None:
 
 def test_a_voice_that_nobody_has_is_not_valid() -> None:
     providers = [ScriptedSpeaker("first", "en", "fr"), ScriptedSpeaker("second", "en", "eo")]
-    with pytest.raises(Unprocessable, match="en, eo, fr") as problem:
+    with pytest.raises(Unprocessable) as problem:
         chain.generate(providers, SpeechRequest("nuqneH", "tlh"), Deadline(5))
-    assert [error.field for error in problem.value.errors] == ["voice"]
+    assert problem.value.errors == (
+        FieldError("voice", "Must be one of: en, fr."),
+        FieldError("voice", "Must be one of: en, eo."),
+    )
+
+
+def test_a_provider_that_cannot_serve_the_request_is_passed_over_without_being_asked() -> None:
+    unable = Scripted("unable", refusal=FieldError("prompt", "Must be shorter."))
+    able = Scripted("able")
+    outcome = chain.generate([unable, able], REQUEST, Deadline(5, clock=lambda: 0.0))
+    assert (outcome.artifact.provider, outcome.fallback_from) == ("able", None)
+    assert unable.given_seconds is None
+    assert able.given_seconds == 5
+
+
+def test_when_none_can_serve_the_request_each_reason_is_told_once(log: list[str]) -> None:
+    shorter, smaller = FieldError("prompt", "Must be shorter."), FieldError("size", "Must be smaller.")
+    providers = [Scripted(str(place), refusal=wrong) for place, wrong in enumerate((shorter, smaller, shorter))]
+    with pytest.raises(Unprocessable) as problem:
+        chain.generate(providers, REQUEST, Deadline(5))
+    assert problem.value.errors == (shorter, smaller)
+    assert problem.value.type.endswith(":prompt-refused")
+    assert [provider.given_seconds for provider in providers] == [None] * 3
+    assert log == []
+
+
+def test_a_refusal_that_names_the_field_is_told_with_it() -> None:
+    wrong = FieldError("prompt", "Must have something to say.")
+    with pytest.raises(Unprocessable) as problem:
+        chain.generate([Scripted("first", raising(PromptRefused("no", wrong)))], REQUEST, Deadline(5))
+    assert problem.value.errors == (wrong,)
+
+
+@pytest.mark.parametrize("prompt", ["画" * 900, "é" * 1400])
+def test_a_prompt_that_no_address_can_hold_is_the_callers_to_shorten(
+    keyless: Pollinations, fake_pollinations: FakePollinations, prompt: str
+) -> None:
+    with pytest.raises(Unprocessable) as problem:
+        chain.generate([keyless], ImageRequest(prompt, 1024, 1024, 1), Deadline(5))
+    ((field, message),) = problem.value.errors
+    assert field == "prompt"
+    assert message.startswith("Must be at most 7")
+    assert fake_pollinations.requests == []
+
+
+@pytest.mark.parametrize("text", ["!!!", "* * *"])
+def test_marks_that_no_engine_says_are_the_callers_to_change(
+    gtts: GoogleTts, fake_google: FakeGoogleTranslate, text: str
+) -> None:
+    fake_google.script("silent")
+    with pytest.raises(Unprocessable) as problem:
+        chain.generate([gtts], SpeechRequest(text), Deadline(5))
+    assert [error.field for error in problem.value.errors] == ["prompt"]
 
 
 def test_the_voices_are_those_of_all() -> None:
@@ -230,23 +296,24 @@ def test_the_voices_are_those_of_all() -> None:
     assert chain.voices([]) == frozenset()
 
 
-def test_configuration_names_make_providers_with_their_options(fake_pollinations: FakePollinations) -> None:
-    options = {"pollinations": {"keyless_url": fake_pollinations.keyless_url}, "gtts": {"base_url": "http://unused"}}
-    (provider,) = chain.load(["pollinations"], "image", options)
+def test_configuration_names_make_providers_with_their_own_settings(fake_pollinations: FakePollinations) -> None:
+    environ = {"POLLINATIONS_KEYLESS_URL": fake_pollinations.keyless_url}
+    (provider,) = chain.load(["pollinations"], "image", environ)
     assert isinstance(provider, Pollinations)
     assert provider.generate(REQUEST, Deadline(5)).provider == "pollinations"
-    (speaker,) = chain.load(["gtts"], "speech")
+    (speaker,) = chain.load(["gtts"], "speech", environ)
     assert isinstance(speaker, GoogleTts)
 
 
 def test_the_offline_engines_come_from_their_own_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, engine in (("image", "OfflineImage"), ("speech", "OfflineSpeech")):
         stand_in = ModuleType(f"offline.{module}")
-        setattr(stand_in, engine, lambda engine=engine: engine)
+        setattr(stand_in, engine, SimpleNamespace(from_env=lambda environ, engine=engine: (engine, environ["A"])))
         monkeypatch.setitem(sys.modules, f"offline.{module}", stand_in)
     monkeypatch.setitem(sys.modules, "offline", ModuleType("offline"))
-    made: list[object] = [*chain.load(["offline"], "image"), *chain.load(["offline"], "speech")]
-    assert made == ["OfflineImage", "OfflineSpeech"]
+    environ = {"A": "setting"}
+    made: list[object] = [*chain.load(["offline"], "image", environ), *chain.load(["offline"], "speech", environ)]
+    assert made == [("OfflineImage", "setting"), ("OfflineSpeech", "setting")]
 
 
 @pytest.mark.parametrize(("kind", "parameter"), [("image", "ImageProviders"), ("speech", "TtsProviders")])
@@ -265,7 +332,7 @@ def _no_offline_layer(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_no_offline_layer")
 def test_a_missing_layer_is_told_with_the_parameter() -> None:
     with pytest.raises(SettingsError, match="ImageProviders names 'offline', which is in the layer 'offline'"):
-        chain.load(["offline"], "image")
+        chain.load(["offline"], "image", {})
 
 
 @pytest.mark.usefixtures("_no_offline_layer")
@@ -276,9 +343,9 @@ def test_a_layer_that_lacks_a_dependency_is_not_a_missing_layer(
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "image.py").write_text("import a_library_that_is_not_there\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     with pytest.raises(ModuleNotFoundError, match="a_library_that_is_not_there"):
-        chain.load(["offline"], "image")
+        chain.load(["offline"], "image", {})
     for name in ("offline", "offline.image"):
         sys.modules.pop(name, None)
 

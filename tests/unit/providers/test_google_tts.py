@@ -12,10 +12,12 @@ from tests.fakes import media_samples
 from tests.fakes.certificate import self_signed, server_context
 from tests.fakes.google import FakeGoogleTranslate, Spoken
 
-from generation.google_tts import BASE_URL, GoogleTts
+from generation import sentences
+from generation.google_tts import BASE_URL, LONGEST_PIECE, GoogleTts
 from generation.http_client import HttpClient
 from generation.media import mp3_duration
 from generation.providers import (
+    NOTHING_TO_SAY,
     Artifact,
     Deadline,
     PromptRefused,
@@ -62,7 +64,11 @@ def test_the_slow_model_asks_for_slow_speech(gtts: GoogleTts, fake_google: FakeG
 
 def test_the_languages_of_the_contract_are_among_the_voices(gtts: GoogleTts) -> None:
     assert {"en", "es", "fr", "de", "it", "pt", "ja", "zh-CN", "ko"} <= gtts.voices
-    assert isinstance(gtts, SpeechProvider)
+    provider: SpeechProvider = gtts
+    assert provider.refuses(SpeechRequest("Hello", "de")) is None
+    refusal = provider.refuses(SpeechRequest("Hello", "tlh"))
+    assert refusal is not None
+    assert (refusal.field, " de," in refusal.message) == ("voice", True)
 
 
 @pytest.mark.parametrize("voice", ["zh-CN", "zh-TW", "fr-CA", "pt-PT", "iw"])
@@ -79,11 +85,38 @@ def test_a_long_text_is_spoken_whole_in_order_and_in_few_requests(
     text = TEXTS[name][:LONGEST]
     speech = speak(gtts, text)
     # Requests arrive in any order: it is the sound that must be in the order of the text.
-    in_order = sorted(fake_google.spoken, key=lambda spoken: speech.content.find(media_samples.speech(spoken.text)))
-    assert b"".join(media_samples.speech(spoken.text) for spoken in in_order) == speech.content
-    assert sum(len(letters(spoken.text)) for spoken in in_order) == len(letters(text))
+    expected = sentences.pieces(text, "en", LONGEST_PIECE)
+    assert sorted(spoken.text for spoken in fake_google.spoken) == sorted(expected)
+    assert b"".join(media_samples.speech(piece) for piece in expected) == speech.content
+    assert letters("".join(expected)) == letters(text)
     assert len(fake_google.requests) <= 2 * LONGEST / 100
     assert 1 < fake_google.connections <= 6
+
+
+AS_WRITTEN = {
+    "This is the best. It works.": "en",
+    "Look-\nahead": "en",
+    "Das ist ein Test. Er geht.": "de",
+    "Look! Look! All of it is at https://example.com/a,b;c:d and nothing is missing there, as you can see": "en",
+    "M. Dupont paie 3,50 €: c'est cher !": "fr",
+}
+
+
+@pytest.mark.parametrize("text", AS_WRITTEN)
+def test_a_text_arrives_as_it_is_written(gtts: GoogleTts, fake_google: FakeGoogleTranslate, text: str) -> None:
+    speak(gtts, text, voice=AS_WRITTEN[text])
+    assert [spoken.text for spoken in fake_google.spoken] == [text]
+
+
+def test_a_long_text_arrives_as_it_is_written_too(gtts: GoogleTts, fake_google: FakeGoogleTranslate) -> None:
+    """An abbreviation, a line break in a word and the marks of an address are no ends of pieces."""
+    pieces = {
+        "We left in May.",
+        "They moved to the west coast of the U.S. because of the weather there and of the work they found.",
+        "Look-\nahead parsing is explained at https://example.com/a,b;c:d e.g. in its third part.",
+    }
+    speak(gtts, " ".join(sorted(pieces, reverse=True)))
+    assert {spoken.text for spoken in fake_google.spoken} == pieces
 
 
 def test_a_text_is_cut_at_the_ends_of_sentences_then_phrases_then_words(
@@ -115,6 +148,7 @@ def test_no_letter_is_lost_whatever_the_text(gtts: GoogleTts, fake_google: FakeG
 def test_a_text_with_nothing_to_say_is_refused_without_asking(
     gtts: GoogleTts, fake_google: FakeGoogleTranslate, text: str
 ) -> None:
+    assert gtts.refuses(SpeechRequest(text)) == NOTHING_TO_SAY
     with pytest.raises(PromptRefused, match="nothing to say"):
         speak(gtts, text)
     assert fake_google.requests == []
@@ -124,8 +158,18 @@ def test_signs_that_google_stays_silent_about_are_nothing_to_say(
     gtts: GoogleTts, fake_google: FakeGoogleTranslate
 ) -> None:
     fake_google.script("silent")
-    with pytest.raises(PromptRefused, match="nothing to say"):
+    assert gtts.refuses(SpeechRequest("* * *")) is None
+    with pytest.raises(PromptRefused, match="nothing to say") as refusal:
         speak(gtts, "* * *")
+    assert refusal.value.wrong == NOTHING_TO_SAY
+
+
+def test_a_row_of_signs_that_google_stays_silent_about_does_not_spoil_the_rest(
+    gtts: GoogleTts, fake_google: FakeGoogleTranslate
+) -> None:
+    words = "One sentence that fills up what Google takes at a time, and so stands alone before the row of stars."
+    fake_google.silent_about = "*" * 100
+    assert speak(gtts, f"{words} {'*' * 100}").content == media_samples.speech(words)
 
 
 def test_a_text_whose_words_google_stays_silent_about_is_a_failure(

@@ -1,5 +1,6 @@
 """Pictures by Pollinations, on its good days and on its bad ones."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import parse_qs, unquote
@@ -103,13 +104,86 @@ def test_half_a_surrogate_pair_is_replaced(keyless: Pollinations, fake_pollinati
     assert fake_pollinations.requests[0].target.startswith("/prompt/a%20%3F%20cat?")
 
 
+LONG = "😀" * 2000
+
+
 def test_two_thousand_letters_fit_and_two_thousand_emoji_do_not(
     keyless: Pollinations, fake_pollinations: FakePollinations
 ) -> None:
-    assert draw(keyless, "word " * 399 + "word.").content
-    with pytest.raises(ProviderError, match="prompt too long"):
-        draw(keyless, "😀" * 2000)
+    words = "word " * 399 + "word."
+    assert keyless.refuses(ImageRequest(words, 64, 48, 7)) is None
+    assert draw(keyless, words).content
+    refusal = keyless.refuses(ImageRequest(LONG, 64, 48, 7))
+    assert refusal is not None
+    assert refusal.field == "prompt"
     assert len(fake_pollinations.requests) == 1
+
+
+def test_the_limit_that_is_told_is_the_limit(keyless: Pollinations, fake_pollinations: FakePollinations) -> None:
+    refusal = keyless.refuses(ImageRequest("x" * 9000, 64, 48, 7))
+    assert refusal is not None
+    room = int(refusal.message.removeprefix("Must be at most ").partition(" ")[0])
+    assert keyless.refuses(ImageRequest("x" * (room + 1), 64, 48, 7)) is not None
+    assert keyless.refuses(ImageRequest("x" * room, 64, 48, 7)) is None
+    assert draw(keyless, "x" * room).content
+    assert len(fake_pollinations.requests[0].target) <= 8000
+
+
+def test_with_a_key_a_prompt_that_is_too_long_for_an_address_is_posted(
+    fake_pollinations: FakePollinations, http: HttpClient
+) -> None:
+    provider = with_key(fake_pollinations, http, "good-key")
+    assert provider.refuses(ImageRequest(LONG, 64, 48, 7)) is None
+    picture = draw(provider, LONG, model="gptimage")
+    assert image_type(picture.content) == ("image/jpeg", "jpg", 64, 48)
+    assert (picture.content_type, picture.provider, picture.model) == ("image/jpeg", "pollinations", "gptimage")
+    (request,) = fake_pollinations.requests
+    assert (request.method, request.target) == ("POST", "/v1/images/generations")
+    assert request.headers["authorization"] == "Bearer good-key"
+    assert json.loads(request.body) == {
+        "prompt": LONG, "model": "gptimage", "n": 1, "size": "64x48", "response_format": "b64_json",
+        "seed": 7, "nologo": True, "private": True,
+    }  # fmt: skip
+
+
+def test_an_empty_key_does_not_open_the_way_to_the_post(fake_pollinations: FakePollinations, http: HttpClient) -> None:
+    with pytest.raises(ProviderError, match="prompt too long"):
+        draw(with_key(fake_pollinations, http, ""), LONG)
+    assert fake_pollinations.requests == []
+
+
+@pytest.mark.parametrize("status", [400, 422])
+def test_a_posted_prompt_can_be_refused(fake_pollinations: FakePollinations, http: HttpClient, status: int) -> None:
+    with pytest.raises(PromptRefused):
+        draw(with_key(fake_pollinations, http, "good-key"), f"{LONG}[[status:{status}]]")
+
+
+@pytest.mark.parametrize(
+    ("bad_day", "reason"),
+    [
+        ("status:402", "status 402"), ("status:502", "status 502"), ("html", "not an image"), ("json", "not an image"),
+        ("truncate", "not an image"), ("break", "answer broken off"), ("huge", "answer too large"),
+    ],
+)  # fmt: skip
+def test_a_bad_day_of_the_post_is_a_failure(
+    fake_pollinations: FakePollinations, http: HttpClient, bad_day: str, reason: str
+) -> None:
+    with pytest.raises(ProviderError) as failure:
+        draw(with_key(fake_pollinations, http, "good-key"), f"{LONG}[[{bad_day}]]")
+    assert failure.value.reason == reason
+
+
+def test_half_a_surrogate_pair_is_replaced_in_a_post_too(fake_pollinations: FakePollinations, http: HttpClient) -> None:
+    draw(with_key(fake_pollinations, http, "good-key"), f"{LONG}\ud83d")
+    assert json.loads(fake_pollinations.requests[0].body)["prompt"] == f"{LONG}?"
+
+
+def test_the_settings_are_its_own(fake_pollinations: FakePollinations) -> None:
+    keyless = Pollinations.from_env({"POLLINATIONS_KEYLESS_URL": f"{fake_pollinations.keyless_url}/"})
+    assert draw(keyless, "a cat").content
+    assert keyless.refuses(ImageRequest(LONG, 64, 48, 7)) is not None
+    keyed = Pollinations.from_env({"POLLINATIONS_SECRET_ARN": "arn:x", "POLLINATIONS_URL": fake_pollinations.url})
+    assert keyed.refuses(ImageRequest(LONG, 64, 48, 7)) is None
 
 
 @pytest.mark.parametrize(
