@@ -165,7 +165,8 @@ def _ask(provider: Provider[RequestT], request: RequestT, deadline: Deadline) ->
         raise ProviderTimeout from None
     if error is None:
         return answer.result()
-    if isinstance(error, Exception) and not isinstance(error, ProviderError | PromptRefused):
+    # A panic of native code is no Exception, but it does not end the process either.
+    if not isinstance(error, ProviderError | PromptRefused | KeyboardInterrupt | SystemExit):
         logger.error("provider raised an unexpected error", provider=provider.name, exc_info=error)
         raise ProviderError(type(error).__name__)
     raise error

@@ -13,16 +13,17 @@ import sentencex  # type: ignore[import-untyped]
 # A piece that ends at a clause must be at least this part of the longest; shorter ones sound chopped.
 _LEAST_CLAUSE = 0.4
 _MARKS_OF_CLAUSES = "(?: [,;:،؛—–](?=\\s) | [、，；：] | (?=\\n) )"  # noqa: RUF001 (Arabic, Chinese, Japanese)
+_PARAGRAPH = re.compile(r".+?(?:\n\s*\n\s*|\Z)", re.DOTALL)
+_SPACE = re.compile(r"\s")
 _JOINERS = "\u200c\u200d"
 
 
 def sentences(text: str, language: str) -> list[str]:
     """The sentences of a text with the white space behind them: put together, they are the text."""
-    # Half a surrogate pair would be an error; with a mark in its place every length stays as it is.
-    parts = sentencex.segment(language, text.encode(errors="replace").decode())
     ends = [0]
-    for part in parts:
-        ends.append(ends[-1] + len(part))
+    for paragraph in _PARAGRAPH.findall(text):
+        for part in sentencex.segment(language, _plain(paragraph)):
+            ends.append(ends[-1] + len(part))
     return [text[start:end] for start, end in pairwise(ends)]
 
 
@@ -46,6 +47,15 @@ def pieces(text: str, language: str, longest: int) -> list[str]:
     _lend_words(text, cuts, longest)
     parts = (text[start:end].strip() for start, end in pairwise(cuts))
     return [part for part in parts if part]
+
+
+def _plain(text: str) -> str:
+    """A paragraph, character for character, with plain spaces and without halves of surrogate pairs.
+
+    A space that is not ASCII between a capital letter and a full stop makes sentencex panic, which writes the text to
+    the log; and it loses line breaks of texts beyond 10 KB.
+    """
+    return _SPACE.sub(" ", text).encode(errors="replace").decode()
 
 
 def says_something(text: str) -> bool:

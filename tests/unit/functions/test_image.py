@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from core import identity, ids
-from core.errors import Unauthorized
+from core.errors import FieldError, Unauthorized
 from core.identity import Identity, TokenVerifier
 from generation import chain, library, settings
 from generation.providers import Artifact, Deadline, ImageRequest, PromptRefused, ProviderError, ProviderTimeout
@@ -388,6 +388,16 @@ def test_neither_the_key_nor_who_sent_it_is_kept_or_logged(bucket: str, answers_
 
 
 # ---------------------------------------------------------------- failures
+
+
+def test_a_prompt_that_no_provider_can_serve_is_422_that_names_the_field_and_the_limit(
+    s3: "S3Client", bucket: str, painter: Painter, gateway: Gateway
+) -> None:
+    painter.refusal = FieldError("prompt", "Must be at most 7 bytes long.")
+    problem = post({"prompt": "a large fox"}, gateway=gateway).problem(422)
+    assert problem["errors"] == [{"field": "prompt", "message": "Must be at most 7 bytes long."}]
+    assert painter.asked == []
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from generation.requests import VOICES
 from generation.sentences import pieces, says_something, sentences
 
 LONGEST = 100
-ALPHABET = "ab AB1 .,!?;:。、！？\n\r\t-—😀é\"'()«»Dr.U.S.।؟\u0301\u200d\u3000\ud800"
+ALPHABET = "ab AB1\u00a0\u202f\u0085 .,!?;:。、！？\n\r\t-—😀é\"'()«»Dr.U.S.।؟\u0301\u200d\u3000\ud800"
 ODD = st.text(alphabet=st.sampled_from(ALPHABET), max_size=400)
 TEXTS = st.one_of(ODD, st.text(max_size=400), st.builds(lambda text, times: text * times, ODD, st.integers(1, 9)))
 
@@ -42,16 +42,23 @@ def test_sentences_put_together_are_the_text(text: str, language: str) -> None:
     assert "".join(sentences(text, language)) == text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
-    words=st.lists(st.text(alphabet="ab", min_size=1, max_size=30), min_size=1, max_size=40),
-    marks=st.text(alphabet="!?.,…-", max_size=40),
+    words=st.builds(
+        lambda word, length: (word * 120)[:length].strip(), st.sampled_from(["ab", "a word, "]), st.integers(90, 110)
+    ),
+    marks=st.text(alphabet="!?.,…-", min_size=1, max_size=40),
     gap=st.sampled_from(["", " "]),
 )
-def test_no_piece_has_marks_alone_where_a_word_can_be_spared(words: list[str], marks: str, gap: str) -> None:
-    found = pieces(" ".join(words) + gap + marks, "en", LONGEST)
+def test_no_piece_has_marks_alone_where_a_word_or_a_letter_can_be_spared(words: str, marks: str, gap: str) -> None:
+    found = pieces(words + gap + marks, "en", LONGEST)
     assert all(says_something(piece) for piece in found)
-    assert without_space("".join(found)) == "".join(words) + marks
+    assert without_space("".join(found)) == without_space(words) + marks
+
+
+def test_a_word_goes_with_the_marks_behind_it() -> None:
+    assert pieces("word " * 19 + "last " + "?" * 40, "en", LONGEST) == [("word " * 19).strip(), "last " + "?" * 40]
+    assert pieces("x" * 100 + "!!!", "en", LONGEST) == ["x" * 99, "x!!!"]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +97,19 @@ def test_marks_inside_an_address_or_a_number_are_no_ends_of_clauses() -> None:
 
 def test_a_letter_keeps_what_is_written_upon_it() -> None:
     assert pieces("x" * 99 + "e\u0301" + "y" * 20, "en", LONGEST) == ["x" * 99, "e\u0301" + "y" * 20]
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u202f", "\u3000", "\u0085", "\u2028"])
+def test_a_space_of_any_kind_before_a_full_stop_is_no_trouble(space: str) -> None:
+    text = f"Vitamin B{space}. It helps."
+    assert sentences(text, "en")[-1] == "It helps."
+    assert pieces(text, "en", LONGEST) == [text]
+
+
+def test_the_paragraphs_of_a_long_text_are_kept() -> None:
+    text = ("天気がいい" * 20 + "\n\n") * 40
+    assert "".join(sentences(text, "ja")) == text
+    assert len(sentences(text, "ja")) == 40
 
 
 def test_line_breaks_are_kept_inside_a_piece_and_are_good_places_for_a_cut() -> None:

@@ -217,6 +217,14 @@ def test_an_unexpected_error_of_the_only_provider_is_a_bad_gateway() -> None:
         chain.generate([Scripted("first", raising(ZeroDivisionError()))], REQUEST, Deadline(5))
 
 
+def test_a_panic_of_native_code_falls_through_like_any_error() -> None:
+    class PanicException(BaseException):
+        """As extension modules in Rust raise it."""
+
+    outcome = chain.generate([Scripted("first", raising(PanicException())), Scripted("second")], REQUEST, Deadline(5))
+    assert (outcome.artifact.provider, outcome.fallback_reason) == ("second", "PanicException")
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_what_ends_the_process_is_not_a_failure_of_the_provider(error: type[BaseException]) -> None:
     with pytest.raises(error):
