@@ -8,7 +8,7 @@ import base64
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 
@@ -16,7 +16,7 @@ from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConf
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from core import identity, limits
+from core import identity, limits, streaming
 from core.client import ClientInfo
 from core.errors import (
     BadRequest,
@@ -66,6 +66,7 @@ class Api(APIGatewayRestResolver):
         self.errors: dict[tuple[str, str], Errors] = {}
         self._identity: Identity | None = None
         self._allowance: Allowance | None = None
+        self._events: Iterator[str] = iter(())
         self._cold = True
         self.exception_handler(ProblemError)(_problem)
         self.exception_handler(RequestValidationError)(_invalid)
@@ -110,6 +111,16 @@ class Api(APIGatewayRestResolver):
         """What tells this caller from all others: a user's id, or the network of an anonymous one."""
         return _caller_key(self._identity, self.client)
 
+    def stream(self, events: Iterator[str]) -> Response[str]:
+        """200 with server-sent events (``core.streaming.event``), for a route to return.
+
+        Each leaves at once, and comments keep the connection alive; where the gateway does not stream, the answer is
+        all of them together. What should be problem details is raised before a route returns this.
+        """
+        # Powertools would copy an iterator into a list: ``resolve`` puts it in.
+        self._events = events
+        return Response(int(HTTPStatus.OK), streaming.EVENT_STREAM, "")
+
     def header(self, name: str) -> str | None:
         """A header of the request, whatever its case."""
         return identity.header(self.current_event.raw_event, name)
@@ -118,19 +129,47 @@ class Api(APIGatewayRestResolver):
         """Answer one API Gateway event; never raises."""
         start = time.perf_counter()
         self._identity = self._allowance = None
+        self._events = iter(())
         request_id = _request_id(event, context)
         with logger.append_context_keys(request_id=request_id):
             try:
                 self._admit(event)
                 response = super().resolve(_prepared(event), context)
+                if response["multiValueHeaders"].get("Content-Type") == [streaming.EVENT_STREAM]:
+                    response["body"] = self._events if streaming.is_available() else "".join(self._events)
             except ProblemError as error:
                 response = self._bare(error)
             except Exception:
                 logger.exception("unhandled error")
                 response = self._bare(ProblemError("Something went wrong on our side. Quote the requestId to support."))
             self._finish(response, request_id)
-            self._log(event, response, start)
+            if streaming.is_streamed(response):
+                response["body"] = self._leaving(response["body"], event, response, start, request_id)
+            else:
+                self._log(event, response, start)
         return response
+
+    def _leaving(
+        self,
+        events: Iterator[str],
+        event: Mapping[str, Any],
+        response: Mapping[str, Any],
+        start: float,
+        request_id: str,
+    ) -> Generator[str, None, None]:
+        """The pieces of an answer, and its line in the log when the last one is out."""
+        seen: dict[str, Any] = {}
+        with logger.append_context_keys(request_id=request_id):
+            try:
+                for piece in streaming.keep_alive(events):
+                    if piece != streaming.KEEP_ALIVE:
+                        seen.setdefault("first_piece_ms", _milliseconds_since(start))
+                    yield piece
+            except Exception as error:
+                seen["broken_off_by"] = type(error).__name__
+                raise
+            finally:
+                self._log(event, response, start, **seen)
 
     def _admit(self, event: Mapping[str, Any]) -> None:
         """Find out who calls, and count the call: a bad token counts for the address that it came from.
@@ -177,15 +216,16 @@ class Api(APIGatewayRestResolver):
         if headers.get("Content-Type") == [PROBLEM_JSON]:
             response["body"] = _dumps(json.loads(response["body"]) | {"requestId": request_id})
 
-    def _log(self, event: Mapping[str, Any], response: Mapping[str, Any], start: float) -> None:
+    def _log(self, event: Mapping[str, Any], response: Mapping[str, Any], start: float, **more: Any) -> None:
         logger.info(
             "request",
             method=event.get("httpMethod"),
             route=event.get("resource"),
             status=int(response["statusCode"]),
-            duration_ms=round((time.perf_counter() - start) * 1000, 1),
+            duration_ms=_milliseconds_since(start),
             user_id=self._identity.sub if self._identity else "anonymous",
             cold_start=self._cold,
+            **more,
         )
         self._cold = False
 
@@ -263,6 +303,10 @@ def _caller_key(caller: Identity | None, client: ClientInfo) -> str:
 
 def _dumps(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _milliseconds_since(start: float) -> float:
+    return round((time.perf_counter() - start) * 1000, 1)
 
 
 def no_content() -> Response[None]:
