@@ -19,6 +19,8 @@ SILENCE_SECONDS = 10.0
 KEEP_ALIVE = ": keep-alive\n\n"
 # What a runtime sets that takes pieces: ours on Lambda, the local platform's workers.
 RUNTIME_VARIABLE = "STREAMING_RUNTIME"
+# What a stack sets to `off` for answers that come whole on every gateway.
+SWITCH_VARIABLE = "RESPONSE_STREAMING"
 
 # What comes next out of a queue, within some seconds; else ``queue.Empty`` is raised.
 Take = Callable[["queue.Queue[Any]", float], Any]
@@ -36,7 +38,7 @@ class StreamedResponse(TypedDict):
 
 def is_available(environ: Mapping[str, str] = os.environ) -> bool:
     """Whether pieces of this function's answers reach the gateway as they come."""
-    return environ.get(RUNTIME_VARIABLE) == "1"
+    return environ.get(RUNTIME_VARIABLE) == "1" and environ.get(SWITCH_VARIABLE) != "off"
 
 
 def is_streamed(answer: object) -> bool:

@@ -240,7 +240,13 @@ def function(task: Path, source: str) -> None:
     (task / "words" / "stream.py").write_text(source)
 
 
-def test_the_script_starts_the_loop_and_the_handler_knows(api: RuntimeApi, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("variables", "is_available"),
+    [({}, b"True"), ({"RESPONSE_STREAMING": "on"}, b"True"), ({"RESPONSE_STREAMING": "off"}, b"False")],
+)
+def test_the_script_starts_the_loop_and_the_handler_knows(
+    api: RuntimeApi, tmp_path: Path, variables: dict[str, str], is_available: bytes
+) -> None:
     function(
         tmp_path,
         "from core import streaming\n"
@@ -249,10 +255,10 @@ def test_the_script_starts_the_loop_and_the_handler_knows(api: RuntimeApi, tmp_p
         "    return {'statusCode': 200, 'body': iter([str(streaming.is_available())])}\n",
     )
     api.invoke(REQUEST)
-    with start(api, tmp_path) as process:
+    with start(api, tmp_path, **variables) as process:
         call = api.posted()
         assert call.prelude() == {"statusCode": 200}
-        assert call.rest() == b"True"
+        assert call.rest() == is_available
         process.terminate()
         out, _ = process.communicate(timeout=PATIENCE_SECONDS)
     assert out == "asked\n"
@@ -276,9 +282,7 @@ def test_a_handler_that_cannot_be_imported_is_an_error_of_the_initialisation(
     assert process.returncode == 1
 
 
-@pytest.mark.parametrize(
-    "variables", [{"RESPONSE_TRANSFER_MODE": "BUFFERED"}, {"AWS_SAM_LOCAL": "true"}, {"LOCALSTACK_HOSTNAME": "10.0.0.1"}]
-)
+@pytest.mark.parametrize("variables", [{"AWS_SAM_LOCAL": "true"}, {"LOCALSTACK_HOSTNAME": "10.0.0.1"}])
 def test_the_managed_runtime_stays_where_the_answer_comes_whole(
     api: RuntimeApi, tmp_path: Path, variables: dict[str, str]
 ) -> None:
