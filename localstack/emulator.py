@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from localstack import functions_pool, gateway, role_boundaries
+from localstack import functions_pool, gateway, role_boundaries, streaming
 from localstack.edge import Application
 from localstack.settings import REGION, Settings
 
@@ -93,9 +93,11 @@ class Emulator:
         self._saved: dict[str, str] = {}
         self._saving = asyncio.Lock()
         provisioners = _service("services.cloudformation.provisioners")
-        gateway.install(_service("services.apigateway_v1"), provisioners)
+        apigateway = _service("services.apigateway_v1")
+        gateway.install(apigateway, provisioners)
         role_boundaries.install(provisioners, _service("services.iam"))
         functions_pool.install(self._runtime, _service("services.lambda_svc"), interpreter, unpacked)
+        streaming.install(apigateway, self._runtime)
 
     @property
     def application(self) -> Application:

@@ -4,8 +4,8 @@
 * Gateway responses of the OpenAPI body (`x-amazon-apigateway-gateway-responses`), so of SAM's `GatewayResponses`.
 * The templates and headers of mock integrations, so the preflight answers of SAM's `Cors`.
 * `$context.authorizer.*` in gateway responses.
-* A function that fails or takes longer than 29 seconds is answered by a gateway response, not by its error text; one
-  that answers without a body (204) is not an error.
+* A function that fails or takes longer than its integration's timeout is answered by a gateway response, not by its
+  error text; one that answers without a body (204) is not an error.
 * A changed API keeps its id, as PutRestApi does, and changes all at once.
 
 Everything is read from the deployed definition. Each function names the behaviour of AWS that it stands for.
@@ -21,7 +21,6 @@ from collections.abc import Mapping
 from typing import Any
 
 ANY_METHOD = "x-amazon-apigateway-any-method"
-INTEGRATION_SECONDS = 29.0
 PROXY_RESPONSE_KEYS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
 
 _authorizer_context: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar(
@@ -163,9 +162,10 @@ def _answer_integration_errors(apigateway: Any) -> None:
             raise FunctionFailed
         return response, error
 
-    async def bounded(*arguments: Any, **named: Any) -> Any:
+    async def bounded(integration: dict[str, Any], *arguments: Any, **named: Any) -> Any:
+        seconds = integration["timeoutInMillis"] / 1000
         try:
-            status, headers, body = await asyncio.wait_for(invoke_proxy(*arguments, **named), INTEGRATION_SECONDS)
+            status, headers, body = await asyncio.wait_for(invoke_proxy(integration, *arguments, **named), seconds)
             return status, headers, b"" if body is None else body
         except FunctionFailed:
             error = apigateway._gw_error("DEFAULT_5XX", "Internal server error")
