@@ -116,6 +116,18 @@ def more(resource: str) -> tuple[str, str]:
     return END, END + resource
 
 
+def api_event(mode: str) -> tuple[str, ...]:
+    """The changes that let a route of this transfer mode call a function."""
+    event = f"Talk: {{Type: Api, Properties: {{Path: /talk, Method: post, ResponseTransferMode: {mode}}}}}"
+    parameter = "  Retention: {Type: Number, Default: 30}\n"
+    return (
+        SCHEDULE,
+        f"{SCHEDULE}        {event}\n",
+        parameter,
+        parameter + "  Mode: {Type: String, Default: RESPONSE_STREAM}\n",
+    )
+
+
 def allowed_by_index(actions: str, resources: str) -> tuple[str, str]:
     """The change that allows the indexing function more."""
     added = f"\n            - {{Effect: Allow, Action: {actions}, Resource: {resources}}}"
@@ -272,6 +284,13 @@ BROKEN = {
         "a parameter": ("VisibilityTimeout: 180", "VisibilityTimeout: !Ref Retention"),
         "a queue that is an event": (*SQS_EVENT, "VisibilityTimeout: 180", "VisibilityTimeout: 170"),
     },
+    "E9008": {
+        "the word of API Gateway": api_event("STREAM"),
+        "another case": api_event("response_stream"),
+        "nothing": api_event('""'),
+        "a parameter": api_event("!Ref Mode"),
+        "a condition": api_event("!If [Small, RESPONSE_STREAM, BUFFERED]"),
+    },
 }
 
 ACCEPTED = {
@@ -314,6 +333,8 @@ ACCEPTED = {
         'Action: s3:PutObject\n              Resource: [!Sub "${Bucket.Arn}/requests/*/input.json", ',
     ),
     "a queue that is an event, with a reason": SQS_EVENT,
+    "a streamed answer": api_event("RESPONSE_STREAM"),
+    "an answer in one piece": api_event("BUFFERED"),
     "the default of all functions": ("      Timeout: 30\n", "", "VisibilityTimeout: 180", "VisibilityTimeout: 120"),
 }
 
