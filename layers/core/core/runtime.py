@@ -113,8 +113,7 @@ class Runtime:
                 # To its end even when nobody takes it: handlers store what they answer.
                 is_listening = is_listening and self._send(piece)
         except Exception as error:
-            print(traceback.format_exc(), file=sys.stderr)
-            body = base64.b64encode(_described(error)).decode()
+            body = base64.b64encode(_logged(error)).decode()
             trailers = f"{ERROR_TYPE}: {type(error).__name__}\r\n{ERROR_BODY}: {body}\r\n".encode()
         try:
             if not is_listening:
@@ -149,16 +148,18 @@ def _call(
     return response.read(), response.headers
 
 
-def _described(error: BaseException) -> bytes:
+def _logged(error: BaseException) -> bytes:
+    """The failure as Lambda's JSON, which also goes into the log, as one line."""
     frames = traceback.format_list(traceback.extract_tb(error.__traceback__))
-    return json.dumps({"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": frames}).encode()
+    content = json.dumps({"errorMessage": str(error), "errorType": type(error).__name__, "stackTrace": frames})
+    print(content, file=sys.stderr)
+    return content.encode()
 
 
 def _report(connection: http.client.HTTPConnection, target: str, error: BaseException) -> None:
-    """Tell the Runtime API, and the log, that something failed as a whole."""
-    print("".join(traceback.format_exception(error)), file=sys.stderr)
+    """Tell the Runtime API that something failed as a whole."""
     headers = {"Content-Type": "application/vnd.aws.lambda.error+json", ERROR_TYPE: type(error).__name__}
-    _call(connection, "POST", target, _described(error), **headers)
+    _call(connection, "POST", target, _logged(error), **headers)
 
 
 def handler_from(name: str) -> Handler:

@@ -5,6 +5,8 @@ import json
 import queue
 import threading
 from collections.abc import Generator, Iterator
+from contextlib import closing
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
@@ -14,10 +16,11 @@ from core import streaming
 from core.errors import Conflict
 from core.http import Api
 from core.logging import logger
+from core.runtime import Runtime
 from core.streaming import KEEP_ALIVE, event, keep_alive
 from tests import events
 from tests.unit.conftest import Log
-from tests.unit.core.runtime_api import PATIENCE_SECONDS
+from tests.unit.core.runtime_api import PATIENCE_SECONDS, running
 
 REQUEST = events.aws("POST", "/talk", body="{}")
 
@@ -226,3 +229,16 @@ def test_an_error_before_the_first_event_is_problem_details(talk: Talk, log: Log
     assert answer["statusCode"] == 409
     assert json.loads(answer["body"])["requestId"] == events.REQUEST_ID
     assert [line["status"] for line in log.of("request")] == [409]
+
+
+@pytest.mark.usefixtures("_streams")
+def test_a_route_streams_through_the_runtime_loop(talk: Talk) -> None:
+    with running() as runtime_api, closing(HTTPConnection(runtime_api.address)) as connection:
+        runtime_api.invoke(REQUEST)
+        Runtime(connection, talk.api.resolve).answer_next()
+        call = runtime_api.posted()
+
+        prelude = call.prelude()
+        assert prelude["statusCode"] == 200
+        assert prelude["multiValueHeaders"]["Content-Type"] == ["text/event-stream"]
+        assert call.rest().decode() == event("delta", {"text": "one"}) + event("delta", {"text": "two"})
