@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, unquote_to_bytes
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -19,6 +20,7 @@ FORWARDED_HEADERS = {b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-por
 # Unauthenticated controls of the emulator: any web page that the developer opens could post to them.
 CONTROL_PATHS = ("/_ministack/reset", "/_ministack/config")
 SAVE_PATH = "/_platform/save"
+EXECUTE_API = "/_aws/execute-api/"
 
 
 class Endpoint:
@@ -77,6 +79,13 @@ def _headers(scope: Scope, port: int) -> list[tuple[bytes, bytes]]:
     return headers
 
 
+def _segments(scope: Scope) -> str:
+    """The path, decoded but for the slashes within its segments: API Gateway finds the route before it decodes."""
+    raw = scope.get("raw_path") or quote(scope["path"]).encode()
+    decoded = (unquote_to_bytes(segment).replace(b"/", b"%2F") for segment in raw.split(b"/"))
+    return b"/".join(decoded).decode(errors="replace")
+
+
 def api_listener(emulator: Application, endpoint: Endpoint, port: int) -> Application:
     """The API of the stack at the root of `port`; nothing else of the emulator can be reached through it."""
 
@@ -89,10 +98,10 @@ def api_listener(emulator: Application, endpoint: Endpoint, port: int) -> Applic
             problem = {"title": "Service Unavailable", "status": 503, "detail": "The stack is not deployed yet."}
             await respond(send, 503, problem, b"application/problem+json")
             return
-        prefix = f"/_aws/execute-api/{api[0]}/{api[1]}"
+        prefix = f"{EXECUTE_API}{api[0]}/{api[1]}"
         forwarded = {
             **scope,
-            "path": prefix + scope["path"],
+            "path": prefix + _segments(scope),
             "raw_path": prefix.encode() + (scope.get("raw_path") or scope["path"].encode()),
             "headers": _headers(scope, port),
         }
@@ -110,6 +119,8 @@ def aws_listener(emulator: Application, save: Callable[[], Awaitable[None]]) -> 
         elif scope["type"] == "http" and scope["path"] == SAVE_PATH and scope["method"] == "POST":
             await save()
             await respond(send, 200, {"saved": True})
+        elif scope["type"] == "http" and scope["path"].startswith(EXECUTE_API):
+            await emulator({**scope, "path": _segments(scope)}, receive, send)
         else:
             await emulator(scope, receive, send)
 

@@ -8,13 +8,17 @@
   error text; one that answers without a body (204) is not an error.
 * A changed API keeps its id, as PutRestApi does, and changes all at once.
 
+And one thing that AWS does not do: a body that text cannot hold reaches the function as bytes, so that it is seen.
+
 Everything is read from the deployed definition. Each function names the behaviour of AWS that it stands for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextvars
+import inspect
 import json
 import re
 from collections.abc import Mapping
@@ -36,6 +40,7 @@ def install(apigateway: Any, provisioners: Any) -> None:
     _import_mock_integrations(apigateway)
     _keep_authorizer_context(apigateway)
     _answer_integration_errors(apigateway)
+    _hand_over_bytes(apigateway)
     _update_in_place(apigateway, provisioners)
 
 
@@ -185,6 +190,24 @@ def _answer_integration_errors(apigateway: Any) -> None:
     apigateway._lambda_proxy_response = checked
     apigateway._invoke_lambda_proxy_v1 = bounded
     apigateway._gateway_error_response = with_status
+
+
+def _hand_over_bytes(apigateway: Any) -> None:
+    """A body that is not UTF-8, which MiniStack decodes with U+FFFD in place of what it cannot read, is base64.
+
+    So is one that holds U+FFFD itself: in text nobody could tell the two apart.
+    """
+    build_event = apigateway._build_lambda_event_v1
+    names = list(inspect.signature(build_event).parameters)
+
+    def with_bytes(*arguments: Any, **named: Any) -> dict[str, Any]:
+        event: dict[str, Any] = build_event(*arguments, **named)
+        if not event["isBase64Encoded"] and "\ufffd" in (event["body"] or ""):
+            body: bytes = {**dict(zip(names, arguments, strict=False)), **named}["body"]
+            event |= {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
+        return event
+
+    apigateway._build_lambda_event_v1 = with_bytes
 
 
 def _update_in_place(apigateway: Any, provisioners: Any) -> None:
