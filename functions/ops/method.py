@@ -27,8 +27,9 @@ def refuse(_error: Exception) -> Never:
     methods = paths().get(api.current_event.raw_event["resource"])
     if methods is None:
         raise NotFound("There is no such route.")
-    # The gateway itself answers OPTIONS.
-    allow = sorted([*(method.upper() for method in methods), "OPTIONS"])
+    # Whatever answers GET answers HEAD; the gateway itself answers OPTIONS.
+    head = ["HEAD"] if "get" in methods else []
+    allow = sorted([*(method.upper() for method in methods), *head, "OPTIONS"])
     raise MethodNotAllowed(f"This path answers {', '.join(allow)}.", allow=allow)
 
 

@@ -59,6 +59,7 @@ NEEDS: dict[str, set[str]] = {
     "MeFunction": COUNTS | DATABASE,
     "JwksFunction": COUNTS,
     "OpenApiFunction": COUNTS,
+    "RootFunction": COUNTS,
     "DocsFunction": COUNTS,
     "MethodFunction": COUNTS,
     **generation("Image"),

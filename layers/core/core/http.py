@@ -7,12 +7,15 @@ it, puts a route on it and exports it as ``handler``.
 import base64
 import json
 import os
+import re
+import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeVar
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
+from aws_lambda_powertools.event_handler.api_gateway import ApiGatewayResolver
 from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -36,6 +39,11 @@ from core.logging import logger
 MAX_BODY_BYTES = 64 * 1024
 PROBLEM_JSON = "application/problem+json"
 RATE_LIMIT_HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+# U+FFFD, which decoders put where bytes are not of their encoding.
+REPLACEMENT = "\ufffd"
+_BYTE_ORDER_MARK = "\ufeff"
+# Python reads no longer ones, and reading them takes the square of their length.
+_MOST_DIGITS = sys.int_info.default_max_str_digits
 
 # Who calls a route: nobody in particular, whatever is sent; whoever sends a token, or is anonymous; a user.
 Caller = Callable[[Mapping[str, Any]], Identity | None]
@@ -61,7 +69,7 @@ class Api(APIGatewayRestResolver):
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
             expose_headers=["Location", *RATE_LIMIT_HEADERS, "Retry-After", "WWW-Authenticate", "X-Request-Id"],
         )
-        super().__init__(enable_validation=True, cors=cors, serializer=_dumps)
+        super().__init__(enable_validation=True, cors=cors, serializer=_dumps, json_body_deserializer=_loads)
         self.who = caller
         self.errors: dict[tuple[str, str], Errors] = {}
         self._identity: Identity | None = None
@@ -88,6 +96,15 @@ class Api(APIGatewayRestResolver):
         """A DELETE route, like ``get``."""
         self.errors["DELETE", rule] = errors
         return super().delete(rule, **options)
+
+    @staticmethod
+    def _compile_regex(rule: str, base_regex: str = "") -> re.Pattern[str]:
+        r"""The paths of a route: all of a text, where Powertools lets any path end in slashes and a newline.
+
+        Gateways decode paths, so those are an id's own: ``/image/{id}%0A`` and ``/image/{id}%2F`` name nothing.
+        """
+        compiled: re.Pattern[str] = ApiGatewayResolver._compile_regex(rule, r"^{}\Z" if "<" in rule else r"^{}/*\Z")
+        return compiled
 
     @property
     def caller(self) -> Identity | None:
@@ -143,6 +160,8 @@ class Api(APIGatewayRestResolver):
                 logger.exception("unhandled error")
                 response = self._bare(ProblemError("Something went wrong on our side. Quote the requestId to support."))
             self._finish(response, request_id)
+            if event.get("httpMethod") == "HEAD":
+                _leave_out_the_body(response)
             if streaming.is_streamed(response):
                 response["body"] = self._leaving(response["body"], event, response, start, request_id)
             else:
@@ -248,18 +267,31 @@ def _invalid(error: RequestValidationError) -> Response[str]:
 
 
 def _field_errors(errors: Sequence[Mapping[str, Any]]) -> list[FieldError]:
-    return [
-        FieldError(".".join(str(part) for part in item["loc"][1:]), item["msg"].removeprefix("Value error, "))
-        for item in errors
-    ]
+    return [FieldError(".".join(str(part) for part in item["loc"][1:]), _message(item)) for item in errors]
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    """What pydantic says; of a text's length it speaks as of a list's when another check stands before it."""
+    if error["type"] == "too_long" and isinstance(error["input"], str):
+        return f"String should have at most {error['ctx']['max_length']} characters"
+    message: str = error["msg"]
+    return message.removeprefix("Value error, ")
+
+
+def _leave_out_the_body(response: dict[str, Any]) -> None:
+    """What answers HEAD: the headers of GET, the length of its body among them (RFC 9110 §9.3.2)."""
+    response["multiValueHeaders"]["Content-Length"] = [str(len((response["body"] or "").encode()))]
+    response["body"] = ""
 
 
 def _prepared(event: Mapping[str, Any]) -> dict[str, Any]:
-    """The event as the resolver needs it: the body read as JSON whatever its content type says.
+    """The event as the resolver needs it: HEAD as GET, and the body read as JSON whatever its content type says.
 
     Raises ``PayloadTooLarge``, ``BadRequest``, ``Unprocessable``.
     """
     prepared = dict(event)
+    if event.get("httpMethod") == "HEAD":
+        prepared["httpMethod"] = "GET"
     if event.get("httpMethod") not in ("POST", "PUT", "PATCH"):
         return prepared
     body = _body(event)
@@ -267,9 +299,12 @@ def _prepared(event: Mapping[str, Any]) -> dict[str, Any]:
         raise PayloadTooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes.")
     try:
         text = body.decode()
-        document = json.loads(text)
+        document = _loads(text)
     except (ValueError, RecursionError):
         raise BadRequest("The body is not JSON. Send a JSON object in UTF-8.") from None
+    # A gateway that hands over text has put U+FFFD where the bytes were not UTF-8, and does not say where it did.
+    if REPLACEMENT in text and not event.get("isBase64Encoded"):
+        raise BadRequest("The body is not UTF-8. To send the character U+FFFD itself, write it as \\ufffd.")
     # The resolver would take the first object of an array.
     if not isinstance(document, dict):
         raise Unprocessable("The request is not valid: see errors.", errors=[FieldError("", "Must be a JSON object.")])
@@ -290,6 +325,20 @@ def _body(event: Mapping[str, Any]) -> bytes:
         return base64.b64decode(body, validate=True)
     except ValueError:  # binascii.Error, or a text that is not ASCII
         raise BadRequest("The body is not valid base64.") from None
+
+
+def _loads(text: str) -> Any:
+    """JSON as RFC 8259 has it, a byte order mark before it passed over. Raises ValueError, RecursionError."""
+    return json.loads(text.removeprefix(_BYTE_ORDER_MARK), parse_int=_integer, parse_constant=_no_number)
+
+
+def _integer(digits: str) -> int:
+    # What is longer is beyond every limit, cut or not.
+    return int(digits[:_MOST_DIGITS])
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
 
 
 def _request_id(event: Mapping[str, Any], context: LambdaContext) -> str:

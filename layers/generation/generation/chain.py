@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, TypeVar, overload
 
-from core.errors import BadGateway, GatewayTimeout, Unprocessable
+from core.errors import BadGateway, FieldError, GatewayTimeout, Unprocessable
 from core.logging import logger
 from core.settings import SettingsError
 from generation import settings
@@ -123,7 +123,7 @@ def generate(providers: Sequence[Provider[RequestT]], request: RequestT, deadlin
             raise Unprocessable(
                 f"{provider.name} does not serve this request ({refusal}); change the prompt or the model",
                 slug="prompt-refused",
-                errors=[refusal.wrong] if refusal.wrong else [],
+                errors=[refusal.wrong or FieldError("prompt", f"{provider.name} does not serve it: {refusal}.")],
             ) from None
         except ProviderError as error:
             logger.warning("provider failed", provider=provider.name, reason=error.reason)

@@ -24,8 +24,8 @@ def _no_nul(text: str) -> str:
     return text
 
 
-def _image_size(size: str) -> str:
-    match = _SIZE.fullmatch(size)
+def _image_size(size: object) -> object:
+    match = _SIZE.fullmatch(size) if isinstance(size, str) else None
     if match is None or not all(SMALLEST_SIDE <= int(side) <= LARGEST_SIDE for side in match.groups()):
         raise ValueError(f"Must be WIDTHxHEIGHT in pixels, each {SMALLEST_SIDE} to {LARGEST_SIDE}, such as 1024x1024.")
     return size
@@ -56,7 +56,8 @@ Prompt = Annotated[
 ]
 ImageSize = Annotated[
     str,
-    AfterValidator(_image_size),
+    # Before the type is looked at, so that what is no text at all is told the form, too.
+    BeforeValidator(_image_size),
     Described("Width and height in pixels, each 64 to 2048.", pattern=f"^{_SIDE}x{_SIDE}$", examples=["512x512"]),
 ]
 # Behind the limits, which pydantic describes only of the type that stands before them.
@@ -69,7 +70,15 @@ VOICES = [
     "my", "ne", "nl", "no", "pa", "pl", "pt", "pt-PT", "ro", "ru", "si", "sk", "sq", "sr", "sv", "sw", "ta", "te",
     "th", "tr", "uk", "ur", "vi", "yue", "zh", "zh-CN", "zh-TW"
 ]  # fmt: skip
-Voice = Annotated[str, Described("The language to speak.", enum=VOICES)]
+
+
+def _voice(voice: object) -> object:
+    if not isinstance(voice, str):
+        raise ValueError(f"Must be one of: {', '.join(VOICES)}.")
+    return voice
+
+
+Voice = Annotated[str, BeforeValidator(_voice), Described("The language to speak.", enum=VOICES)]
 
 Day = Annotated[date, BeforeValidator(_day)]
 

@@ -41,6 +41,16 @@ def test_an_ordinary_email_is_accepted_as_it_was_typed(email):
     assert Registration.model_validate({**GOOD, "email": email}).email == email
 
 
+@pytest.mark.parametrize("text", ["\ufffd", "pass\ufffdword"])
+def test_a_character_that_was_lost_on_the_way_is_no_part_of_an_email_or_a_password(text):
+    wrong = {"email": f"{text}@example.com", "password": f"{text} and more"}
+    for model in (Registration, Login):
+        assert all("U+FFFD" in message for message in messages(model, wrong).values())
+        assert set(messages(model, wrong)) == {"email", "password"}
+    change = {"currentPassword": f"{text} and more", "newPassword": f"{text} and yet more"}
+    assert set(messages(PasswordChange, change)) == {"currentPassword", "newPassword"}
+
+
 def test_an_email_is_trimmed():
     assert Login.model_validate({**GOOD, "email": " \tada@example.com\n"}).email == "ada@example.com"
 

@@ -21,13 +21,17 @@ class Route:
 
 @dataclass(frozen=True)
 class Function:
-    """A function of the template. ``layers`` are folders of layers/; ``offline`` joins them by a parameter."""
+    """A function of the template. ``layers`` are folders of layers/; ``offline`` joins them by a parameter.
+
+    ``heads`` are its routes for HEAD, which stand beside those for GET.
+    """
 
     handler: str
     layers: tuple[str, ...]
     may_be_offline: bool
     variables: tuple[tuple[str, str], ...]
     routes: tuple[Route, ...]
+    heads: tuple[Route, ...]
 
     @property
     def module(self) -> str:
@@ -58,13 +62,15 @@ def _function(properties: dict[str, Any]) -> Function:
     variables = shared | properties.get("Environment", {}).get("Variables", {})
     layers = properties.get("Layers", [])
     calls = [event["Properties"] for event in properties.get("Events", {}).values() if event["Type"] == "Api"]
+    routes = [Route(call["Method"].upper(), call["Path"], "Auth" in call) for call in calls]
     return Function(
         handler=properties["Handler"],
         layers=tuple(_folder(layer["Ref"]) for layer in layers if "Ref" in layer),
         may_be_offline=any("Fn::If" in layer for layer in layers),
         # What only a stack knows has a stand-in.
         variables=tuple((name, value if isinstance(value, str) else "unknown") for name, value in variables.items()),
-        routes=tuple(Route(call["Method"].upper(), call["Path"], "Auth" in call) for call in calls),
+        routes=tuple(route for route in routes if route.method != "HEAD"),
+        heads=tuple(route for route in routes if route.method == "HEAD"),
     )
 
 

@@ -1,6 +1,7 @@
 """What every call has in common, whatever it does."""
 
 import importlib
+import json
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -90,15 +91,85 @@ def test_a_body_may_be_as_large_as_the_longest_request(painter: Painter) -> None
     assert painter.asked == []
 
 
+@pytest.mark.usefixtures("bucket", "painter")
+@pytest.mark.parametrize("prompt", ["caf\ufffd", "\ufffd", "\ufeffa"])
+def test_bytes_and_escapes_can_say_any_character(gateway: Gateway, prompt: str) -> None:
+    escaped = gateway("POST", "/image/generate", body=json.dumps({"prompt": prompt}))
+    raw = events.in_base64(json.dumps({"prompt": prompt}, ensure_ascii=False).encode())
+    for event in (escaped, gateway("POST", "/image/generate", body=raw, base64_encoded=True)):
+        answer = ask(handler_of("image.generate"), event)
+        assert answer.status == 201, answer.body
+        assert answer.json["prompt"] == prompt
+
+
+def test_a_text_in_which_bytes_may_have_been_lost_is_refused_and_says_how_to_send_the_character(
+    gateway: Gateway, painter: Painter
+) -> None:
+    lossy = b'{"prompt": "caf\xe9"}'.decode(errors="replace")
+    problem = ask(handler_of("image.generate"), gateway("POST", "/image/generate", body=lossy)).problem(400)
+    assert "\\ufffd" in problem["detail"]
+    assert painter.asked == []
+
+
+@pytest.mark.usefixtures("bucket", "painter")
+def test_a_byte_order_mark_before_the_json_is_passed_over(gateway: Gateway) -> None:
+    text = '\ufeff{"prompt": "a fox"}'
+    raw = events.in_base64(text.encode())
+    for event in (
+        gateway("POST", "/image/generate", body=text),
+        gateway("POST", "/image/generate", body=raw, base64_encoded=True),
+    ):
+        assert ask(handler_of("image.generate"), event).json["prompt"] == "a fox"
+
+
+@pytest.mark.usefixtures("bucket", "painter")
+def test_a_number_of_any_length_is_json(gateway: Gateway) -> None:
+    digits = "9" * 5000
+    known = ask(handler_of("image.generate"), gateway("POST", "/image/generate", body=f'{{"seed": {digits}}}'))
+    (error,) = [error for error in known.problem(422)["errors"] if error["field"] == "seed"]
+    assert error["message"] == "Input should be less than or equal to 2147483647"
+    unknown = gateway("POST", "/image/generate", body=f'{{"prompt": "a fox", "x": [-{digits}, {digits}]}}')
+    assert ask(handler_of("image.generate"), unknown).status == 201
+
+
 # ---------------------------------------------------------------- routes and headers
+
+
+@pytest.mark.parametrize("module", [module for module, route in ROUTES.items() if "{id}" in route.path])
+@pytest.mark.parametrize("suffix", ["\n", "/", "//", "/\n", "\r\n", "/x", "\n/x"])
+def test_a_path_with_more_than_an_id_is_no_route(gateway: Gateway, module: str, suffix: str) -> None:
+    route = ROUTES[module]
+    path = route.path.replace("{id}", "01a203f4-c93d-73f7-ad77-fc2ab9452dce") + suffix
+    event = gateway(route.method, route.path, parameters={"id": "x"}, identity=identity_for(module))
+    problem = ask(handler_of(module), event | {"path": path}).problem(404)
+    assert problem["detail"] == "There is no such route."
+
+
+@pytest.mark.parametrize("module", [module for module, route in ROUTES.items() if route.method == "GET"])
+def test_head_is_answered_as_get_without_the_body(gateway: Gateway, module: str) -> None:
+    path, parameters = ROUTES[module].path, {"id": "x"}
+    get = ask(handler_of(module), gateway("GET", path, parameters=parameters))
+    head = ask(handler_of(module), gateway("HEAD", path, parameters=parameters))
+    assert get.status in (200, 401, 404)
+    assert (head.status, head.body) == (get.status, "")
+    assert head.headers == {**get.headers, "content-length": str(len(get.body.encode()))}
+
+
+def test_head_is_logged_as_such(log: Log) -> None:
+    ask(jwks, events.aws("HEAD", "/.well-known/jwks.json"))
+    assert [(line["method"], line["status"]) for line in log.of("request")] == [("HEAD", 200)]
 
 
 @pytest.mark.parametrize("module", ROUTES)
 def test_another_method_or_path_is_404(gateway: Gateway, module: str) -> None:
     function, route, identity = handler_of(module), ROUTES[module], identity_for(module)
     parameters = {"id": "x", "asset": "x"}
-    for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"} - {route.method}:
+    own = {"GET", "HEAD"} if route.method == "GET" else {route.method}
+    for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - own:
         ask(function, gateway(method, route.path, parameters=parameters, body="{}", identity=identity)).problem(404)
+    if "HEAD" not in own:
+        head = ask(function, gateway("HEAD", route.path, parameters=parameters, identity=identity))
+        assert (head.status, head.body) == (404, "")
     ask(function, gateway(route.method, "/nothing/here/at/all", body="{}", identity=identity)).problem(404)
 
 

@@ -1,6 +1,8 @@
 """Health and migration."""
 
 import os
+import re
+import tomllib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -8,13 +10,14 @@ import boto3
 import pytest
 
 from accounts import database, service
-from ops import health, migrate
+from ops import health, migrate, root
 from tests import events
 from tests.events import Gateway
 from tests.unit.accounts.conftest import Server
 from tests.unit.conftest import Log
 from tests.unit.functions.answers import ask
 from tests.unit.functions.cloudformation import Reports, cloudformation
+from tests.unit.functions.template import ROOT, functions
 from tests.unit.stand_ins import environment_caches_cleared
 
 if TYPE_CHECKING:
@@ -55,6 +58,38 @@ def part(s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Part:
     for name in ("DATABASE_SECRET_ARN", "IMAGE_BUCKET", "TTS_BUCKET"):
         monkeypatch.delenv(name, raising=False)
     return Part(monkeypatch)
+
+
+# ---------------------------------------------------------------- root
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+@pytest.mark.parametrize("accept", [None, "*/*", "application/json", "application/json, text/html", "text/htmlx", ""])
+def test_the_root_says_what_this_is_and_where_to_go(gateway: Gateway, accept: str | None) -> None:
+    answer = ask(root, gateway("GET", "/", headers={} if accept is None else {"Accept": accept}))
+    assert answer.status == 200
+    assert (answer.headers["content-type"], answer.headers["vary"]) == ("application/json", "Accept")
+    assert answer.json["name"] == "llm-microservices"
+    assert answer.json["version"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    served = {route.path for function in functions().values() for route in function.routes if route.method == "GET"}
+    assert set(answer.json["links"].values()) == {"/openapi.json", "/docs", "/healthz"} <= served
+
+
+@pytest.mark.parametrize("accept", [BROWSER, "text/html", "TEXT/HTML;q=0.9"])
+def test_a_browser_gets_the_root_as_a_page_that_loads_nothing(gateway: Gateway, accept: str) -> None:
+    answer = ask(root, gateway("GET", "/", headers={"Accept": accept}))
+    assert answer.status == 200
+    assert (answer.headers["content-type"], answer.headers["vary"]) == ("text/html; charset=utf-8", "Accept")
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert re.findall(r'<a href="([^"]+)"', answer.body) == ["docs", "openapi.json", "healthz"]
+
+
+def test_the_links_of_the_page_hold_behind_a_stage_without_a_slash() -> None:
+    event = events.aws("GET", "/", headers={"Accept": "text/html"})
+    assert 'href="docs"' in ask(root, event).body
+    event["requestContext"]["path"] = "/dev"
+    assert 'href="dev/docs"' in ask(root, event).body
 
 
 # ---------------------------------------------------------------- health

@@ -28,6 +28,7 @@ CALLS = {
     "tts.list": [("GET", "/admin/audios", True)],
     "ops.health": [("GET", "/healthz", False)],
     "ops.openapi": [("GET", "/openapi.json", False)],
+    "ops.root": [("GET", "/", False)],
     "ops.docs": [("GET", "/docs", False), ("GET", "/docs/{asset}", False)],
 }
 PATHS = {path for calls in CALLS.values() for _method, path, _protected in calls}
@@ -78,6 +79,12 @@ def test_the_template_serves_the_calls_of_the_contract_and_no_other() -> None:
     assert served.pop("ops.method")
     assert served == CALLS
     assert set(functions()) - set(served) - {"ops.method"} == WITHOUT_A_ROUTE
+
+
+def test_whatever_answers_get_answers_head_for_the_same_callers() -> None:
+    for function in functions().values():
+        gets = [(route.path, route.protected) for route in function.routes if route.method == "GET"]
+        assert [(route.path, route.protected) for route in function.heads] == gets, function.module
 
 
 def test_every_path_has_an_answer_for_the_methods_that_it_does_not_have() -> None:

@@ -7,7 +7,7 @@ import pytest
 from core import ids
 from core.identity import Identity
 from generation import chain
-from generation.providers import ProviderTimeout
+from generation.providers import PromptRefused, ProviderTimeout
 from tests import events
 from tests.events import Gateway
 from tests.unit.functions.answers import Answer, ask
@@ -85,8 +85,9 @@ def test_a_wrong_field_is_named(gateway: Gateway, speaker: Speaker, field: str, 
 
 
 @pytest.mark.usefixtures("speaker")
-def test_a_voice_that_nobody_speaks_is_answered_with_those_that_somebody_does() -> None:
-    (error,) = post({"prompt": "a", "voice": "tlh"}).problem(422)["errors"]
+@pytest.mark.parametrize("voice", ["tlh", "", None, 5, 1.5, True, [], ["en"], {}])
+def test_a_voice_that_nobody_speaks_is_answered_with_those_that_somebody_does(voice: Any) -> None:
+    (error,) = post({"prompt": "a", "voice": voice}).problem(422)["errors"]
     assert "en, es" in error["message"]
 
 
@@ -123,6 +124,14 @@ def test_without_its_table_the_key_is_503_and_no_provider_is_asked(answers_table
     boto3.client("dynamodb").delete_table(TableName=answers_table)
     post({"prompt": "hello"}, key="a-key").problem(503)
     assert speaker.asked == []
+
+
+@pytest.mark.usefixtures("bucket")
+def test_a_prompt_that_cannot_be_spoken_is_the_field_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chain, "speech_providers", lambda: (Speaker(error=PromptRefused("nothing to say")),))
+    (error,) = post({"prompt": "..."}).problem(422)["errors"]
+    assert error["field"] == "prompt"
+    assert "nothing to say" in error["message"]
 
 
 def test_a_failure_stores_nothing(s3: "S3Client", bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:

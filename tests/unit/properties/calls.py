@@ -27,9 +27,11 @@ def call(module: str, event: Event) -> Answer:
     answer = Answer(response["statusCode"], headers, response["body"] or "")
     answer.body.encode()
     assert headers["x-request-id"]
-    if answer.status >= 400:
+    assert answer.status < 500, (answer.status, answer.body)
+    if event.get("httpMethod") == "HEAD":
+        assert not answer.body
+    elif answer.status >= 400:
         answer.problem(answer.status)
-        assert answer.status < 500, (answer.status, answer.body)
     elif headers.get("content-type") == "application/json":
         assert answer.json is not None
     else:

@@ -12,7 +12,7 @@ HEADER_TEXTS = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF), ma
 
 ODD = [
     None, True, False, 0, -1, 1.5, 2**31, 2**63, 10**400, 1e400, -1e400, float("nan"), "", " ", "\0", "nul \0", "\ud800",
-    "\u202e", "\ufeff", "null", "{}", [], [[]], {}, {"$ref": "#"}, "x" * 80, "😀" * 40, "-", "../..", "%00", "٥",
+    "\u202e", "\ufeff", "\ufffd", "null", "{}", [], [[]], {}, {"$ref": "#"}, "x" * 80, "😀" * 40, "-", "../..", "%00", "٥",
     "pass\0word", "pass\ud800word", "a\0@example.com", "a\ud800@example.com", "a\x07@example.com", "a@b", "é" * 37,
     "pass\ufffdword", "a\ufffd@example.com", "a,b@example.com", ".a@example.com", "a@xn--0.com", "a@exämple.com", "pass\tword",
     "\u0958" * 13, "e\u0301" * 36,

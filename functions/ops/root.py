@@ -1,0 +1,94 @@
+"""GET /: what this is, and where its description and the page to try it are."""
+
+import json
+from functools import lru_cache
+from typing import Annotated
+
+from aws_lambda_powertools.event_handler import Response
+from typing_extensions import TypedDict
+
+from core.description import Described
+from core.http import Api
+from ops import openapi
+
+# The page has no script, no style and no picture.
+POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+  <meta charset="utf-8">
+  <meta name="viewport" content="width=device-width, initial-scale=1">
+  <title>{name}</title>
+  <link rel="icon" href="data:,">
+</head>
+<body>
+  <h1>{name} {version}</h1>
+  <ul>
+    <li><a href="{prefix}docs">Read the description, and try the calls</a></li>
+    <li><a href="{prefix}openapi.json">The description itself (OpenAPI)</a></li>
+    <li><a href="{prefix}healthz">Whether the platform answers</a></li>
+  </ul>
+</body>
+</html>
+"""
+
+api = Api()
+
+
+class PlatformLinks(TypedDict):
+    """Paths of this API."""
+
+    description: Annotated[str, Described(examples=["/openapi.json"])]
+    docs: Annotated[str, Described(examples=["/docs"])]
+    health: Annotated[str, Described(examples=["/healthz"])]
+
+
+class Platform(TypedDict):
+    """The platform's name and version; its description is of the same version."""
+
+    name: Annotated[str, Described(examples=["llm-microservices"])]
+    version: str
+    links: PlatformLinks
+
+
+@lru_cache
+def about() -> Platform:
+    """The platform, as its description says."""
+    info = json.loads(openapi.committed())["info"]
+    links: PlatformLinks = {"description": "/openapi.json", "docs": "/docs", "health": "/healthz"}
+    return {"name": info["title"], "version": info["version"], "links": links}
+
+
+@api.get(
+    "/",
+    operation_id="getPlatform",
+    responses={
+        200: {
+            "description": "The platform.",
+            "content": {"application/json": {"model": Platform}, "text/html": {"schema": {"type": "string"}}},
+        }
+    },
+)
+def root() -> Response[Platform | str]:
+    """200 in JSON or, for a browser, in HTML."""
+    headers = {"Cache-Control": "public, max-age=300", "Vary": "Accept"}
+    if not _is_browser(api.header("Accept") or ""):
+        return Response(200, "application/json", about(), headers)
+    page = PAGE.format(**about(), prefix=_prefix(api.current_event.request_context.path or "/"))
+    return Response(200, "text/html; charset=utf-8", page, headers | {"Content-Security-Policy": POLICY})
+
+
+def _is_browser(accept: str) -> bool:
+    """Whether HTML is asked for by its name; browsers do so, and nobody else does unless they want it."""
+    kinds = [kind.partition(";")[0].strip().lower() for kind in accept.split(",")]
+    return "text/html" in kinds and "application/json" not in kinds
+
+
+def _prefix(path: str) -> str:
+    """What links start with: API Gateway serves a stage's root with a slash at its end and without."""
+    last = path.rpartition("/")[2]
+    return f"{last}/" if last else ""
+
+
+handler = api
