@@ -2,6 +2,8 @@
 
 import io
 import json
+import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,3 +45,17 @@ def log() -> Iterator[Log]:
     before = handler.setStream(written)
     yield written
     handler.setStream(before)
+
+
+@pytest.fixture
+def silent_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """A resolver that does not answer before the test is over; then the event is set."""
+    over = threading.Event()
+
+    def silent(*_arguments: object, **_options: object) -> None:
+        over.wait()
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    yield over
+    over.set()

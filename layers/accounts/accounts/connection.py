@@ -1,4 +1,4 @@
-"""One connection to PostgreSQL whose every wait ends at a deadline.
+"""One connection to PostgreSQL whose every wait ends when the caller's patience does.
 
 libpq's own limits are not enough: ``connect_timeout`` counts for each address anew, ``statement_timeout`` is kept by a
 server that may be the one that hangs, and a socket may stay silent for hours. So psycopg2 waits here, in ``poll``,
@@ -7,13 +7,14 @@ for whatever it does: connecting, TLS, a query, a commit.
 
 import select
 import socket
-import threading
-import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TypeAlias
 
 import psycopg2
 from psycopg2 import errors, extensions
+
+from core.waiting import Patience, within
 
 Cursor: TypeAlias = extensions.cursor
 
@@ -31,23 +32,19 @@ _DEFAULTS = {
 }
 
 
-class DeadlinePassed(Exception):
-    """The database did not answer in time. psycopg2 has closed the connection: its state is unknown."""
-
-
 class Connection(extensions.connection):
-    """A psycopg2 connection. ``deadline`` is a moment of ``time.monotonic``; set it before each transaction."""
+    """A psycopg2 connection. ``patience`` is what its waits take from; set it before each transaction."""
 
-    def __init__(self, dsn: str, deadline: float) -> None:
+    def __init__(self, dsn: str, patience: Patience) -> None:
         # Before the first byte is sent: connecting waits, too.
-        self.deadline = deadline
+        self.patience = patience
         super().__init__(dsn)
 
 
 def connect(
-    parameters: Mapping[str, str], *, deadline: float, statement_seconds: float, application_name: str
+    parameters: Mapping[str, str], *, patience: Patience, statement_seconds: float, application_name: str
 ) -> Connection:
-    """Open a connection, or raise ``psycopg2.OperationalError`` or ``DeadlinePassed``.
+    """Open a connection, or raise ``psycopg2.OperationalError`` or ``core.waiting.DeadlinePassed``.
 
     ``statement_seconds`` is after how long the server gives up a statement and its wait for a lock, so that what we no
     longer wait for does not go on there.
@@ -55,22 +52,25 @@ def connect(
     # For the whole process: psycopg2 has no wait callback per connection.
     extensions.set_wait_callback(_wait)
     wanted = {"application_name": application_name, **_DEFAULTS, **parameters}
-    wanted |= _addresses(wanted, deadline)
-    connection = Connection(extensions.make_dsn(**wanted), deadline)
+    wanted |= _addresses(wanted, patience)
+    connection = Connection(extensions.make_dsn(**wanted), patience)
     _limit_statements(connection, milliseconds=int(statement_seconds * 1000))
     return connection
 
 
 def _wait(connection: extensions.connection) -> None:
-    """Wait until psycopg2 can go on; an exception from here makes it close the connection."""
-    deadline = connection.deadline if isinstance(connection, Connection) else None
+    """Wait until psycopg2 can go on; an exception from here makes it close the connection, whose state is unknown."""
     while (state := connection.poll()) != extensions.POLL_OK:
         poll = select.poll()
         poll.register(connection.fileno(), _EVENTS[state])
-        if deadline is None:
+        if isinstance(connection, Connection):
+            connection.patience.wait(partial(_is_ready, poll))
+        else:
             poll.poll()
-        elif (left := deadline - time.monotonic()) <= 0 or not poll.poll(left * 1000):
-            raise DeadlinePassed
+
+
+def _is_ready(poll: select.poll, seconds: float) -> bool:
+    return bool(poll.poll(seconds * 1000))
 
 
 def _limit_statements(connection: Connection, *, milliseconds: int) -> None:
@@ -90,8 +90,8 @@ def _limit_statements(connection: Connection, *, milliseconds: int) -> None:
     connection.autocommit = False
 
 
-def _addresses(parameters: Mapping[str, str], deadline: float) -> dict[str, str]:
-    """The addresses of the host, found before the deadline: libpq would wait for the resolver without end.
+def _addresses(parameters: Mapping[str, str], patience: Patience) -> dict[str, str]:
+    """The addresses of the host, found in time: libpq would wait for the resolver without end.
 
     ``host`` stays, repeated for each address, since TLS checks the certificate against it. A socket's path, a list of
     hosts and a given ``hostaddr`` are left to libpq, which has nothing to look up or was told what to do.
@@ -99,21 +99,15 @@ def _addresses(parameters: Mapping[str, str], deadline: float) -> dict[str, str]
     host = parameters.get("host", "")
     if not host or host.startswith(("/", "@")) or "," in host or "hostaddr" in parameters:
         return {}
-    found: list[str] = []
 
-    def resolve() -> None:
+    def resolve() -> list[str]:
         try:
             answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except OSError:
-            return
-        found.extend(dict.fromkeys(str(address[0]) for *_, address in answers))
+            return []
+        return list(dict.fromkeys(str(address[0]) for *_, address in answers))
 
-    # A thread, because getaddrinfo knows no timeout; a daemon, because it may outlive the request.
-    resolver = threading.Thread(target=resolve, daemon=True)
-    resolver.start()
-    resolver.join(max(0.0, deadline - time.monotonic()))
-    if resolver.is_alive():
-        raise DeadlinePassed
+    found = within(patience, resolve)
     if not found:
         raise psycopg2.OperationalError("the name of the database's host cannot be resolved")
     return {"host": ",".join([host] * len(found)), "hostaddr": ",".join(found)}

@@ -1,28 +1,29 @@
 """Transactions on the one database connection of an execution environment.
 
-Whatever becomes of PostgreSQL, the caller has its answer or ``ServiceUnavailable`` within a budget of seconds.
+Whatever becomes of PostgreSQL, the caller has its answer or ``ServiceUnavailable`` after a budget of seconds, of which
+only waiting for PostgreSQL takes: a crowded machine, a cold start, the secret and bcrypt do not.
 """
 
 import os
 import random
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeVar
 
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
-from accounts.connection import Connection, Cursor, DeadlinePassed, connect
+from accounts.connection import Connection, Cursor, connect
 from accounts.connection_string import connection_parameters
 from core import settings
 from core.errors import ServiceUnavailable
+from core.logging import logger
 from core.secrets import Secret, SecretText
+from core.waiting import DeadlinePassed, Patience
 
-# A call answers 503 within 4 seconds: the rest is for a cold start and for bcrypt.
+# Far below the function's timeout, which a cold start, the secret and bcrypt need as well.
 BUDGET_SECONDS = 2.5
-# What reading the secret once more may cost; with less left it is not tried.
+# With less left the secret is not read once more: it would be of no use.
 _REREAD_SECONDS = 1.5
 _MOST_CONFLICTS = 8
 _RETRY_AFTER_SECONDS = 5
@@ -38,25 +39,6 @@ _OVERLOADED = frozenset({"57014", "55P03"})
 _OVERLOADED_CLASSES = ("53",)
 
 ResultT = TypeVar("ResultT")
-
-
-class Budget:
-    """Seconds that one call of the API may wait for the database, over all of its transactions.
-
-    Work between the transactions (bcrypt) is not counted, so it cannot eat up the database's share.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self.left = seconds
-
-    @contextmanager
-    def deadline(self) -> Iterator[float]:
-        """The moment of ``time.monotonic`` at which the budget is spent; the time until the exit is taken off."""
-        started = time.monotonic()
-        try:
-            yield started + self.left
-        finally:
-            self.left = max(0.0, self.left - (time.monotonic() - started))
 
 
 class _Lost(Exception):
@@ -81,11 +63,11 @@ class Database:
         self._application_name = application_name
         self._connection: Connection | None = None
 
-    def budget(self) -> Budget:
+    def budget(self) -> Patience:
         """A fresh budget, for a call that needs several transactions."""
-        return Budget(self._seconds)
+        return Patience(self._seconds)
 
-    def run(self, work: Callable[[Cursor], ResultT], *, budget: Budget | None = None) -> ResultT:
+    def run(self, work: Callable[[Cursor], ResultT], *, budget: Patience | None = None) -> ResultT:
         """Do the work in one transaction and return what it returns.
 
         ``work`` may be called several times, each time in a new transaction: after a conflict (SQLSTATE 40001), and
@@ -93,8 +75,7 @@ class Database:
         A connection that is lost during COMMIT is not tried again, since the outcome is not known.
         Raises ``ServiceUnavailable`` when the database is down or the budget is spent.
         """
-        with (budget or self.budget()).deadline() as deadline:
-            return self._run(work, deadline)
+        return self._run(work, self.budget() if budget is None else budget)
 
     def close(self) -> None:
         """Close the connection; the next transaction opens another."""
@@ -102,26 +83,26 @@ class Database:
         if connection is not None:
             connection.close()
 
-    def _run(self, work: Callable[[Cursor], ResultT], deadline: float) -> ResultT:
+    def _run(self, work: Callable[[Cursor], ResultT], budget: Patience) -> ResultT:
         conflicts = 0
         reconnected = False
         while True:
             try:
-                return self._transaction(work, deadline)
+                return self._transaction(work, budget)
             except _Lost as error:
                 if reconnected:
-                    raise _unavailable() from error
+                    raise _unavailable(error) from error
                 reconnected = True
             except _Conflict as error:
                 conflicts += 1
                 # Jitter, so that those who collided do not collide again.
                 pause = random.uniform(0, 0.01 * 2**conflicts)  # noqa: S311 - not a secret
-                if conflicts > _MOST_CONFLICTS or time.monotonic() + pause >= deadline:
-                    raise _unavailable() from error
-                time.sleep(pause)
+                if conflicts > _MOST_CONFLICTS or pause >= budget.left:
+                    raise _unavailable(error) from error
+                budget.sleep(pause)
 
-    def _transaction(self, work: Callable[[Cursor], ResultT], deadline: float) -> ResultT:
-        connection = self._open(deadline)
+    def _transaction(self, work: Callable[[Cursor], ResultT], budget: Patience) -> ResultT:
+        connection = self._open(budget)
         committing = False
         try:
             with connection.cursor() as sql:
@@ -130,7 +111,7 @@ class Database:
             connection.commit()
             return result
         except DeadlinePassed as error:
-            raise _unavailable() from error
+            raise _unavailable(error) from error
         except psycopg2.Error as error:
             meaning = _meaning(error, connection, committing)
             if meaning is None:
@@ -139,31 +120,35 @@ class Database:
         finally:
             self._keep_if_clean(connection)
 
-    def _open(self, deadline: float) -> Connection:
+    def _open(self, budget: Patience) -> Connection:
+        """The connection, ready for a transaction. Raises ``ServiceUnavailable`` with a budget that is spent."""
+        if budget.left <= 0:
+            raise _unavailable(DeadlinePassed())
         if self._connection is None:
-            self._connection = self._connect(deadline)
-        self._connection.deadline = deadline
+            self._connection = self._connect(budget)
+        self._connection.patience = budget
         return self._connection
 
-    def _connect(self, deadline: float) -> Connection:
+    def _connect(self, budget: Patience) -> Connection:
+        # Not at the budget's cost: on a crowded machine, importing boto3 alone takes longer than the budget is.
         text = self._secret.text()
         try:
-            return self._connect_with(text, deadline)
+            return self._connect_with(text, budget)
         except DeadlinePassed as error:
-            raise _unavailable() from error
+            raise _unavailable(error) from error
         except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
             # psycopg2 gives no SQLSTATE here, and messages are translated: any refusal may be a rotated password.
-            if deadline - time.monotonic() < _REREAD_SECONDS or self._secret.reread() == text:
-                raise _unavailable() from error
+            if budget.left < _REREAD_SECONDS or self._secret.reread() == text:
+                raise _unavailable(error) from error
         try:
-            return self._connect_with(self._secret.text(), deadline)
+            return self._connect_with(self._secret.text(), budget)
         except (DeadlinePassed, psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-            raise _unavailable() from error
+            raise _unavailable(error) from error
 
-    def _connect_with(self, text: str, deadline: float) -> Connection:
+    def _connect_with(self, text: str, budget: Patience) -> Connection:
         return connect(
             connection_parameters(text),
-            deadline=deadline,
+            patience=budget,
             statement_seconds=self._seconds,
             application_name=self._application_name,
         )
@@ -196,13 +181,21 @@ def _meaning(error: psycopg2.Error, connection: Connection, committing: bool) ->
         return _Conflict()
     if connection.closed or code in _SESSION_OVER:
         connection.close()
-        return _unavailable() if committing else _Lost()
+        return _unavailable(error) if committing else _Lost()
     if code in _OVERLOADED or code.startswith(_OVERLOADED_CLASSES):
-        return _unavailable()
+        return _unavailable(error)
     return None
 
 
-def _unavailable() -> ServiceUnavailable:
+def _unavailable(error: Exception) -> ServiceUnavailable:
+    """What the caller gets; the operator gets the reason, which libpq words without the password."""
+    reason = error.__cause__ if isinstance(error, _Lost | _Conflict) and error.__cause__ else error
+    logger.warning(
+        "the database is unavailable",
+        error=type(reason).__name__,
+        sqlstate=getattr(reason, "pgcode", None),
+        detail=str(reason).partition("\n")[0],
+    )
     return ServiceUnavailable(
         "The accounts service cannot reach its database; try again in a moment.", retry_after=_RETRY_AFTER_SECONDS
     )

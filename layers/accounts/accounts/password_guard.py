@@ -14,11 +14,12 @@ from typing import NamedTuple, TypeVar
 
 from accounts import login_failures, passwords
 from accounts.connection import Cursor
-from accounts.database import Budget, Database
+from accounts.database import Database
 from accounts.passwords import Match
 from accounts.users import Account
 from core.errors import ProblemError, TooManyRequests
 from core.logging import logger
+from core.waiting import Patience
 
 # How long an attempt waits for those before it: longer than bcrypt takes for dozens of devices, five at a time, and
 # short enough for the rest to be done before the function's time is up.
@@ -76,7 +77,7 @@ class PasswordGuard:
                 return result
             claim = self.database.run(look, budget=budget)
 
-    def _admitted(self, look: Callable[[Cursor], Claim]) -> tuple[Claim, Budget]:
+    def _admitted(self, look: Callable[[Cursor], Claim]) -> tuple[Claim, Patience]:
         """What ``look`` finds, with a place to try a password; and what is left of the database's budget.
 
         When all places are taken, the attempts that have them are waited for. So many devices that log in at once with
@@ -102,7 +103,7 @@ class PasswordGuard:
                 raise TooManyRequests(_DELAYED, slug="account-delayed", retry_after=max(1, math.ceil(left)))
             time.sleep(random.uniform(*_POLL_SECONDS))  # noqa: S311 - not a secret
 
-    def _settled(self, claim: Claim, work: Callable[[Cursor], ResultT | None], budget: Budget) -> ResultT | None:
+    def _settled(self, claim: Claim, work: Callable[[Cursor], ResultT | None], budget: Patience) -> ResultT | None:
         def settle(cursor: Cursor) -> ResultT | None:
             result = work(cursor)
             login_failures.reset(cursor, login_failures.key(claim.email))
@@ -110,7 +111,7 @@ class PasswordGuard:
 
         return self.database.run(settle, budget=budget)
 
-    def _refused(self, claim: Claim, budget: Budget) -> None:
+    def _refused(self, claim: Claim, budget: Patience) -> None:
         account, now = login_failures.key(claim.email), self.clock()
         delay = self.database.run(lambda cursor: login_failures.add_failure(cursor, account, now), budget=budget)
         logger.info("wrong password", security_event="wrong_password", user_id=claim.user_id)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from core import settings
 from core.errors import ServiceUnavailable
 from core.logging import logger
+from core.waiting import DeadlinePassed, Patience, within
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -25,6 +26,8 @@ WINDOW_SECONDS = 60
 # DynamoDB may remove a counter this long after its window's end.
 _KEPT_SECONDS = 300
 _RETRY_AFTER_SECONDS = 2
+# Over name, connection, answer and a second try: a caller waits for it.
+_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,10 @@ class RateLimitSettings:
 
 
 class RateLimiter:
-    """Counts the requests of each caller, minute by minute. ``clock`` gives seconds since the epoch."""
+    """Counts the requests of each caller, minute by minute. ``clock`` gives seconds since the epoch.
+
+    ``seconds`` is after how long a request is one that cannot be counted, whatever DynamoDB or the resolver does.
+    """
 
     def __init__(
         self,
@@ -88,8 +94,10 @@ class RateLimiter:
         configured: RateLimitSettings,
         *,
         clock: Callable[[], float] = time.time,
+        seconds: float = _SECONDS,
     ) -> None:
         self._client = client
+        self._seconds = seconds
         self._settings = configured
         self._clock = clock
 
@@ -104,8 +112,10 @@ class RateLimiter:
 
         limit = self._settings.per_user if is_user else self._settings.per_address
         try:
-            return self._counted(f"{self._settings.name}#{caller_key}", limit)
-        except (BotoCoreError, ClientError) as error:
+            self._client()  # made, with all that it imports, before time counts
+            counter = f"{self._settings.name}#{caller_key}"
+            return within(Patience(self._seconds), lambda: self._counted(counter, limit))
+        except (BotoCoreError, ClientError, DeadlinePassed) as error:
             _alarm(error)
             if self._settings.fail_open:
                 return None
@@ -176,12 +186,12 @@ def _alarm(error: Exception) -> None:
 
 @lru_cache(maxsize=1)
 def _client() -> "DynamoDBClient":
-    """DynamoDB, given up on after about three seconds: a caller waits for it."""
+    """DynamoDB, tried twice at most; the limiter bounds the whole, since no setting here bounds the resolver."""
     # boto3 takes longer to import than everything else here together: only who counts pays.
     import boto3
     from botocore.config import Config
 
-    timeouts = Config(connect_timeout=0.5, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"})
+    timeouts = Config(connect_timeout=0.5, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
     return boto3.client("dynamodb", config=timeouts)
 
 

@@ -18,6 +18,7 @@ from aws_lambda_powertools.utilities.idempotency.exceptions import (
     IdempotencyPersistenceLayerError,
     IdempotencyValidationError,
 )
+from aws_lambda_powertools.utilities.idempotency.persistence.datarecord import DataRecord
 from aws_lambda_powertools.utilities.idempotency.serialization.custom_dict import CustomDictSerializer
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
@@ -27,6 +28,7 @@ from typing_extensions import TypedDict
 from core import settings
 from core.errors import Conflict, ServiceUnavailable, Unprocessable
 from core.logging import logger
+from core.waiting import DeadlinePassed, Patience, within
 from generation import records
 from generation.records import Generation
 from generation.services import Service
@@ -34,8 +36,9 @@ from generation.services import Service
 KEPT_SECONDS = 24 * 60 * 60
 IN_FLIGHT_RETRY_SECONDS = 3
 _UNAVAILABLE_RETRY_SECONDS = 2
-# With these a request with a key knows after about 3 seconds that it cannot be looked up.
-_CONFIG = Config(connect_timeout=0.5, read_timeout=1, retries={"mode": "standard", "total_max_attempts": 2})
+# After so long a request with a key knows that it cannot be looked up.
+_SECONDS = 3.0
+_CONFIG = Config(connect_timeout=0.5, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
 
 
 class Asked(TypedDict):
@@ -49,18 +52,32 @@ class Asked(TypedDict):
 class Answers(DynamoDBPersistenceLayer):
     """The table of answers; after the provider was asked, its failures are logged, and the caller gets the outcome."""
 
+    # What Powertools asks the table for, each with an end: neither it nor boto3 bounds the resolver.
+
+    def _get_record(self, idempotency_key: str) -> DataRecord:
+        return within(Patience(_SECONDS), lambda: super(Answers, self)._get_record(idempotency_key))
+
+    def _put_record(self, data_record: DataRecord) -> None:
+        within(Patience(_SECONDS), lambda: super(Answers, self)._put_record(data_record))
+
+    def _update_record(self, data_record: DataRecord) -> None:
+        within(Patience(_SECONDS), lambda: super(Answers, self)._update_record(data_record))
+
+    def _delete_record(self, data_record: DataRecord) -> None:
+        within(Patience(_SECONDS), lambda: super(Answers, self)._delete_record(data_record))
+
     def save_success(self, data: dict[str, Any], result: dict[str, Any]) -> None:
         """Keep an answer. Without it, the key stays claimed as if the call had crashed."""
         try:
             super().save_success(data, result)
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, DeadlinePassed) as error:
             logger.error("the answer is not kept for its idempotency key", id=result["id"], detail=str(error))
 
     def delete_record(self, data: dict[str, Any], exception: Exception) -> None:
         """Free the key of a call that failed. Otherwise it stays claimed as if the call had crashed."""
         try:
             super().delete_record(data, exception)
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, DeadlinePassed) as error:
             logger.error("the idempotency key of a failed call is not freed", detail=str(error))
 
 

@@ -10,6 +10,7 @@ from accounts import database as module
 from accounts.connection import Cursor
 from accounts.database import Database
 from core.errors import Conflict, ServiceUnavailable
+from core.waiting import Patience
 
 
 def backend(database: Database) -> int:
@@ -219,7 +220,7 @@ def test_a_lock_that_is_not_released_is_unavailable_and_the_connection_kept(open
 
     def hold(cursor: Cursor) -> None:
         cursor.execute("UPDATE counter SET n = 1")
-        budget = module.Budget(20)
+        budget = Patience(20)
         with pytest.raises(ServiceUnavailable) as refused:
             database.run(lambda waiting: waiting.execute("UPDATE counter SET n = 2"), budget=budget)
         assert refused.value.headers["Retry-After"] == "5"
@@ -233,7 +234,7 @@ def test_a_statement_without_end_is_given_up_by_the_server(open_database):
     database = open_database(seconds=0.2)
     before = backend(database)
     with pytest.raises(ServiceUnavailable):
-        database.run(lambda cursor: cursor.execute("SELECT pg_sleep(60)"), budget=module.Budget(20))
+        database.run(lambda cursor: cursor.execute("SELECT pg_sleep(60)"), budget=Patience(20))
     assert backend(database) == before
 
 
@@ -252,8 +253,7 @@ def test_a_statement_without_end_is_given_up_by_us_when_the_server_does_not(open
 
 
 def test_the_budget_is_shared_by_the_transactions_of_a_call(open_database):
-    database = open_database(seconds=0.3)
-    budget = database.budget()
+    database, budget = open_database(), Patience(0.3)
     with pytest.raises(ServiceUnavailable):
         database.run(lambda cursor: cursor.execute("SELECT pg_sleep(60)"), budget=budget)
     with pytest.raises(ServiceUnavailable):

@@ -3,12 +3,13 @@
 import os
 import signal
 import socket
-import threading
+import time
 
 import pytest
 
-from accounts.connection import Cursor, DeadlinePassed
+from accounts.connection import Cursor
 from core.errors import ServiceUnavailable
+from core.waiting import DeadlinePassed
 
 SHORT = 0.4
 
@@ -91,15 +92,60 @@ def test_a_refusal_that_leaves_no_time_is_not_followed_by_another_look_at_the_se
     assert secret.rereads == 0
 
 
-def test_a_resolver_that_hangs_is_unavailable(open_database, make_secret, monkeypatch):
-    released = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments, **options: released.wait(30) and [])
-    try:
-        with pytest.raises(ServiceUnavailable) as refused:
-            open_database(secret=make_secret("host=database.test user=x"), seconds=0.1).run(ping)
-    finally:
-        released.set()
+def test_a_resolver_that_hangs_is_unavailable(open_database, make_secret, silent_resolver):
+    with pytest.raises(ServiceUnavailable) as refused:
+        open_database(secret=make_secret("host=database.test user=x"), seconds=0.1).run(ping)
     assert isinstance(refused.value.__cause__, DeadlinePassed)
+    assert not silent_resolver.is_set()
+
+
+@pytest.fixture
+def lose_an_hour(monkeypatch):
+    """Have this process not run for an hour, as it seems to who looks at the clock."""
+    lost, monotonic = [0.0], time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + lost[0])
+
+    def lose() -> None:
+        lost[0] += 3600.0
+
+    return lose
+
+
+def test_a_slow_start_is_not_a_database_that_is_down(open_database, server, make_secret, lose_an_hour, monkeypatch):
+    secret = make_secret(server.url())
+
+    def slow() -> str:
+        lose_an_hour()  # importing boto3, a client, its certificates
+        return secret.texts[0]
+
+    monkeypatch.setattr(secret, "text", slow)
+    assert open_database(secret=secret).run(ping) == 1
+
+
+def test_a_process_that_does_not_get_to_run_is_not_a_database_that_is_down(open_database, lose_an_hour):
+    def work(cursor: Cursor) -> int:
+        for _ in range(3):
+            lose_an_hour()
+            ping(cursor)
+        return 3
+
+    database = open_database()
+    budget = database.budget()
+    assert database.run(work, budget=budget) == 3
+    lose_an_hour()
+    assert database.run(ping, budget=budget) == 1
+
+
+def test_the_operator_reads_why_and_the_caller_does_not(open_database, server, make_secret, log):
+    name = server.new_database()
+    server.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 0")
+    server.execute("CREATE ROLE crowded LOGIN PASSWORD 's3cret'")
+    with pytest.raises(ServiceUnavailable) as refused:
+        open_database(secret=make_secret(server.url(name, user="crowded", password="s3cret"))).run(ping)
+    (line,) = log.of("the database is unavailable")
+    assert "too many connections" in line["detail"]
+    assert "too many connections" not in refused.value.detail
+    assert "s3cret" not in log.getvalue()
 
 
 def test_a_host_that_does_not_exist_is_unavailable(open_database, make_secret, monkeypatch):

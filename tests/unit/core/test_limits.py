@@ -1,5 +1,6 @@
 import math
 import os
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from unittest import mock
@@ -198,3 +199,19 @@ def test_a_function_that_does_not_say_how_it_fails_refuses() -> None:
 )
 def test_an_anonymous_caller_is_its_address_or_its_ipv6_network(address: str | None, network: str) -> None:
     assert ClientInfo(ip=address).network == network
+
+
+@pytest.mark.parametrize("fail", ["open", "closed"])
+def test_a_resolver_that_is_silent_is_no_dynamodb(
+    silent_resolver: threading.Event, environ: dict[str, str], log: Log, fail: str
+) -> None:
+    client = boto3.client("dynamodb", endpoint_url="http://dynamodb.test", region_name="us-east-1")
+    settings = RateLimitSettings.from_env(environ | {"RATE_LIMIT_FAIL": fail})
+    one = RateLimiter(lambda: client, settings, seconds=0.1)
+    if fail == "open":
+        assert one.count("user:a", is_user=True) is None
+    else:
+        with pytest.raises(ServiceUnavailable):
+            one.count("user:a", is_user=True)
+    assert log.of("rate limits are out of order")[0]["error"] == "DeadlinePassed"
+    assert not silent_resolver.is_set()

@@ -1,6 +1,7 @@
 """Secrets, against an emulated Secrets Manager."""
 
 import socket
+import threading
 import traceback
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -10,9 +11,11 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
+from core import secrets
 from core.errors import ServiceUnavailable
 from core.secrets import Secret
 from core.settings import SettingsError
+from core.waiting import DeadlinePassed
 
 if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
@@ -65,6 +68,17 @@ def test_an_outage_of_secrets_manager_is_unavailable_and_not_remembered(monkeypa
     with mock_aws():
         boto3.client("secretsmanager").create_secret(Name="database", SecretString="one")
         assert secret.text() == "one"
+
+
+def test_a_resolver_that_is_silent_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch, silent_resolver: threading.Event
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", "http://secrets.test")
+    monkeypatch.setattr(secrets, "_SECONDS", 0.1)
+    with pytest.raises(ServiceUnavailable) as refused:
+        Secret("database").text()
+    assert isinstance(refused.value.__cause__, DeadlinePassed)
+    assert not silent_resolver.is_set()
 
 
 def test_a_binary_secret_is_a_mistake_of_the_operator(aws: "SecretsManagerClient") -> None:
