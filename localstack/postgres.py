@@ -38,13 +38,15 @@ SELECT 'CREATE DATABASE {DATABASE} OWNER {ROLE}'
  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = '{DATABASE}')\\gexec
 """  # noqa: S608  of our own constants
 
-# One platform on a developer's machine: little memory, and a connection for each warm function.
+# One platform on a developer's machine: little memory, and a connection for each warm function. A COMMIT does not wait
+# for a disk that builds keep busy, which may take seconds; after a crash the last half second may be lost, no more.
 SERVER_OPTIONS = {
     "listen_addresses": "''",
     "max_connections": "200",
     "shared_buffers": "'32MB'",
     "unix_socket_permissions": "0700",
     "log_checkpoints": "off",
+    "synchronous_commit": "off",
 }
 
 

@@ -55,7 +55,7 @@ def test_who_am_i_is_503(survivor: User) -> None:
 def test_health_tells_which_part_is_down(api: Api) -> None:
     assert api.get("/healthz").status_code == 200
     problem = assert_problem(api.get("/healthz?deep=true"), 503)
-    assert problem["parts"] == {"postgresql": "down", "s3": "ok"}
+    assert problem["parts"] == {"postgresql": "down", "signingKeys": "ok", "s3": "ok", "dynamodb": "ok"}
 
 
 def test_after_its_return_all_works_again(request: pytest.FixtureRequest, platform: Platform, survivor: User) -> None:

@@ -163,7 +163,8 @@ def test_a_history_is_paged_newest_first(platform: Platform, ana: User) -> None:
 
 def test_health_and_keys_are_open(api: Api) -> None:
     assert api.get("/healthz").json() == {"status": "ok"}
-    assert api.get("/healthz?deep=true").json() == {"status": "ok", "parts": {"postgresql": "ok", "s3": "ok"}}
+    parts = dict.fromkeys(("postgresql", "signingKeys", "s3", "dynamodb"), "ok")
+    assert api.get("/healthz?deep=true").json() == {"status": "ok", "parts": parts}
     jwks = api.get("/.well-known/jwks.json")
     assert "max-age" in jwks.headers["Cache-Control"]
     assert all(set(key) == {"kty", "use", "alg", "kid", "n", "e"} for key in jwks.json()["keys"])

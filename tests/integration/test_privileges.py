@@ -66,6 +66,7 @@ NEEDS: dict[str, set[str]] = {
     **generation("Tts"),
     "HealthFunction": COUNTS
     | DATABASE
+    | {"SigningSecret DescribeSecret"}
     | {f"{service}Bucket ListBucket {kind}" for service in ("Image", "Tts") for kind in ("record", "history")},
     "ReindexFunction": {
         f"{service}Bucket {operation}"

@@ -92,6 +92,18 @@ def migrate(database: Database, migrations: list[Migration] | None = None) -> li
     return done
 
 
+def missing(database: Database) -> list[str]:
+    """The names of this release's migrations that the database does not have, in order.
+
+    Raises ``ServiceUnavailable`` when the database is down.
+    """
+    try:
+        applied = database.run(_applied)
+    except psycopg2.errors.UndefinedTable:
+        applied = {}
+    return [migration.name for migration in bundled() if migration.version not in applied]
+
+
 def _retrying(database: Database, work: Callable[[Cursor], ResultT]) -> ResultT:
     collisions = 0
     while True:

@@ -138,6 +138,11 @@ class Api(APIGatewayRestResolver):
         self._events = events
         return Response(int(HTTPStatus.OK), streaming.EVENT_STREAM, "")
 
+    @property
+    def counted(self) -> bool:
+        """Whether the request was counted; if not, limits are off or, failing open, out of order."""
+        return self._allowance is not None
+
     def header(self, name: str) -> str | None:
         """A header of the request, whatever its case."""
         return identity.header(self.current_event.raw_event, name)

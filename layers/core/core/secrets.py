@@ -1,10 +1,14 @@
 """Secrets from AWS Secrets Manager, read at their first use and kept by the execution environment."""
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from core.errors import ServiceUnavailable
 from core.settings import SettingsError
 from core.waiting import DeadlinePassed, Patience, within
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 # After so long a request that needs a secret knows that it cannot have it.
 _SECONDS = 3.0
@@ -12,6 +16,8 @@ _CONNECT_SECONDS = 1.0
 _READ_SECONDS = 2.0
 _ATTEMPTS = 2
 _RETRY_AFTER_SECONDS = 5
+
+AnswerT = TypeVar("AnswerT")
 
 
 class SecretText(Protocol):
@@ -39,26 +45,38 @@ class Secret:
 
     def reread(self) -> str:
         """The text as it is now: what a rotation asks for. Raises ``ServiceUnavailable`` when it cannot be read."""
-        # boto3 takes longer to import than everything else here together: only who reads a secret pays.
-        import boto3
-        from botocore.config import Config
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        timeouts = Config(
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_READ_SECONDS,
-            retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
-        )
-        try:
-            client = boto3.client("secretsmanager", config=timeouts)
-            answer = within(Patience(_SECONDS), lambda: client.get_secret_value(SecretId=self._arn))
-        except (BotoCoreError, ClientError, DeadlinePassed) as error:
-            raise ServiceUnavailable(
-                "The platform cannot read its configuration; try again in a moment.",
-                retry_after=_RETRY_AFTER_SECONDS,
-            ) from error
+        answer = _ask(lambda client: client.get_secret_value(SecretId=self._arn))
         text: str | None = answer.get("SecretString")
         if text is None:
             raise SettingsError(f"secret {self._arn} holds no text")
         self._text = text
         return text
+
+    def current_version(self) -> str | None:
+        """The id of the version that ``text`` reads, without reading it; None when there is none yet.
+
+        Raises ``ServiceUnavailable`` when Secrets Manager does not tell.
+        """
+        versions = _ask(lambda client: client.describe_secret(SecretId=self._arn)).get("VersionIdsToStages", {})
+        return next((version for version, stages in versions.items() if "AWSCURRENT" in stages), None)
+
+
+def _ask(question: "Callable[[SecretsManagerClient], AnswerT]") -> AnswerT:
+    # boto3 takes longer to import than everything else here together: only who reads a secret pays.
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    timeouts = Config(
+        connect_timeout=_CONNECT_SECONDS,
+        read_timeout=_READ_SECONDS,
+        retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
+    )
+    try:
+        client = boto3.client("secretsmanager", config=timeouts)
+        return within(Patience(_SECONDS), lambda: question(client))
+    except (BotoCoreError, ClientError, DeadlinePassed) as error:
+        raise ServiceUnavailable(
+            "The platform cannot read its configuration; try again in a moment.",
+            retry_after=_RETRY_AFTER_SECONDS,
+        ) from error

@@ -13,12 +13,14 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from core.errors import ServiceUnavailable
+from core.waiting import DeadlinePassed, Patience, within
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef
 
 SIGNED_URL_SECONDS = 900
+_REACHABLE_SECONDS = 3.0
 _CONFIG = Config(
     signature_version="s3v4",  # the default pre-signs with Signature Version 2 where an endpoint is given
     connect_timeout=2,
@@ -133,8 +135,8 @@ class Bucket:
     def reachable(self) -> None:
         """Raise ``ServiceUnavailable`` unless the bucket answers."""
         try:
-            self._client.head_bucket(Bucket=self.name)
-        except (ClientError, BotoCoreError) as error:
+            within(Patience(_REACHABLE_SECONDS), lambda: self._client.head_bucket(Bucket=self.name))
+        except (ClientError, BotoCoreError, DeadlinePassed) as error:
             raise _unavailable(error) from error
 
     def signed_url(self, key: str) -> str:

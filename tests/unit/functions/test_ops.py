@@ -1,21 +1,27 @@
 """Health and migration."""
 
+import json
 import os
 import re
 import tomllib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import boto3
 import pytest
 
 from accounts import database, service
+from accounts import migrate as schema
+from accounts.database import Database
+from core import limits
+from core.secrets import Secret
 from ops import health, migrate, root
 from tests import events
 from tests.events import Gateway
 from tests.unit.accounts.conftest import Server
 from tests.unit.conftest import Log
-from tests.unit.functions.answers import ask
+from tests.unit.functions.answers import Answer, ask
 from tests.unit.functions.cloudformation import Reports, cloudformation
 from tests.unit.functions.template import ROOT, functions
 from tests.unit.stand_ins import environment_caches_cleared
@@ -23,6 +29,7 @@ from tests.unit.stand_ins import environment_caches_cleared
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+CURRENT, OTHER = "current" * 6, "another" * 6
 DEAD = "postgresql://somebody:hunter2@127.0.0.1:1/platform"
 
 
@@ -51,11 +58,24 @@ class Part:
         self._monkeypatch.setenv("IMAGE_BUCKET", image)
         self._monkeypatch.setenv("TTS_BUCKET", speech)
 
+    def keys_are(self, signing: str | None, *public: str) -> None:
+        """The id of the key that signs, if there is one, and of those that verify."""
+        client = boto3.client("secretsmanager")
+        arn = client.create_secret(Name=f"signing-{uuid4()}")["ARN"]
+        if signing:
+            client.put_secret_value(SecretId=arn, ClientRequestToken=signing, SecretString="x")
+        self._monkeypatch.setenv("SIGNING_SECRET_ARN", arn)
+        self._monkeypatch.setenv("JWKS", json.dumps({"keys": [{"kid": kid} for kid in public]}))
+
+    def limits_in(self, table: str) -> None:
+        self._monkeypatch.setenv("RATE_LIMIT_TABLE", table)
+        self._monkeypatch.setenv("RATE_LIMIT_FAIL", "open")
+
 
 @pytest.fixture
 def part(s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Part:
     """The parts, none of which is configured yet."""
-    for name in ("DATABASE_SECRET_ARN", "IMAGE_BUCKET", "TTS_BUCKET"):
+    for name in ("DATABASE_SECRET_ARN", "SIGNING_SECRET_ARN", "JWKS", "IMAGE_BUCKET", "TTS_BUCKET", "RATE_LIMIT_TABLE"):
         monkeypatch.delenv(name, raising=False)
     return Part(monkeypatch)
 
@@ -92,6 +112,19 @@ def test_the_links_of_the_page_hold_behind_a_stage_without_a_slash() -> None:
     assert 'href="dev/docs"' in ask(root, event).body
 
 
+@pytest.fixture
+def well(part: Part, server: Server, database_name: str, bucket: str) -> Part:
+    """The parts, with all that users need."""
+    part.database_at(server.url(database_name))
+    part.buckets_are(bucket, bucket)
+    part.keys_are(CURRENT, OTHER, CURRENT)
+    return part
+
+
+def deep() -> Answer:
+    return ask(health, events.aws("GET", "/healthz", query={"deep": "true"}))
+
+
 # ---------------------------------------------------------------- health
 
 
@@ -102,33 +135,77 @@ def test_the_cheap_check_asks_nobody(gateway: Gateway) -> None:
     assert ask(health, gateway("GET", "/healthz", query={"deep": "false"})).json == {"status": "ok"}
 
 
-def test_the_deep_check_is_200_when_every_part_answers(
-    gateway: Gateway, part: Part, server: Server, bucket: str
-) -> None:
-    part.database_at(server.url())
-    part.buckets_are(bucket, bucket)
+@pytest.mark.usefixtures("well")
+def test_the_deep_check_is_200_when_every_part_has_what_users_need(gateway: Gateway) -> None:
     answer = ask(health, gateway("GET", "/healthz", query={"deep": "true"}))
     assert answer.status == 200
-    assert answer.json == {"status": "ok", "parts": {"postgresql": "ok", "s3": "ok"}}
+    assert answer.json == {"status": "ok", "parts": {"postgresql": "ok", "signingKeys": "ok", "s3": "ok"}}
 
 
 @pytest.mark.parametrize(
-    ("alive", "image", "speech", "parts"),
+    ("alive", "image", "speech", "down"),
     [
-        (False, True, True, {"postgresql": "down", "s3": "ok"}),
-        (True, False, True, {"postgresql": "ok", "s3": "down"}),
-        (True, True, False, {"postgresql": "ok", "s3": "down"}),
-        (False, False, False, {"postgresql": "down", "s3": "down"}),
+        (False, True, True, {"postgresql"}),
+        (True, False, True, {"s3"}),
+        (True, True, False, {"s3"}),
+        (False, False, False, {"postgresql", "s3"}),
     ],
 )
 def test_the_deep_check_is_503_and_names_the_part_that_is_down(
-    part: Part, server: Server, bucket: str, alive: bool, image: bool, speech: bool, parts: dict[str, str]
+    well: Part, server: Server, database_name: str, bucket: str, alive: bool, image: bool, speech: bool, down: set[str]
 ) -> None:
-    part.database_at(server.url() if alive else DEAD)
-    part.buckets_are(bucket if image else "llmhist-nowhere", bucket if speech else "llmhist-nowhere")
-    answer = ask(health, events.aws("GET", "/healthz", query={"deep": "true"}))
-    assert answer.problem(503)["parts"] == parts
+    well.database_at(server.url(database_name) if alive else DEAD)
+    well.buckets_are(bucket if image else "llmhist-nowhere", bucket if speech else "llmhist-nowhere")
+    answer = deep()
+    parts = answer.problem(503)["parts"]
+    assert set(parts) == {"postgresql", "signingKeys", "s3"}
+    assert {name for name, state in parts.items() if state == "down"} == down
     assert "hunter2" not in answer.body
+
+
+def test_a_database_without_the_tables_is_down_and_the_log_says_what_it_lacks(
+    well: Part, server: Server, log: Log
+) -> None:
+    name = server.new_database()
+    well.database_at(server.url(name))
+    assert deep().problem(503)["parts"]["postgresql"] == "down"
+    (line,) = log.of("a part of the platform is down")
+    assert line["part"] == "postgresql"
+    assert "create_users" in line["detail"]
+
+
+def test_a_database_of_the_release_before_is_down(well: Part, server: Server) -> None:
+    name = server.new_database()
+    well.database_at(server.url(name))
+    before = Database(Secret(os.environ["DATABASE_SECRET_ARN"]))
+    schema.migrate(before, schema.bundled()[:-1])
+    before.close()
+    assert deep().problem(503)["parts"]["postgresql"] == "down"
+
+
+@pytest.mark.parametrize(
+    ("signing", "public"), [(CURRENT, ()), (None, (CURRENT,)), (CURRENT, (OTHER,))], ids=["no set", "no key", "another"]
+)
+def test_keys_with_which_nobody_could_log_in_are_down(well: Part, signing: str | None, public: tuple[str, ...]) -> None:
+    well.keys_are(signing, *public)
+    assert deep().problem(503)["parts"] == {"postgresql": "ok", "signingKeys": "down", "s3": "ok"}
+
+
+@pytest.mark.parametrize(("there", "state"), [(True, "ok"), (False, "down")])
+def test_the_table_of_the_limits_is_a_part_where_they_are_on(well: Part, there: bool, state: str) -> None:
+    name = f"limits-{uuid4()}"
+    if there:
+        boto3.client("dynamodb").create_table(
+            TableName=name,
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        )
+    well.limits_in(name)
+    with environment_caches_cleared(limits.from_env, limits._client):
+        answer = deep()
+    parts = answer.json["parts"]
+    assert (answer.status, parts["dynamodb"]) == (200 if there else 503, state)
 
 
 @pytest.mark.parametrize("value", ["", "x", "2", "\0", "deep"])
