@@ -20,8 +20,9 @@ from localstack import console, emulator, environments, ports, postgres, stack
 from localstack.instance import Description, Instance, program_digest
 from localstack.settings import ACCESS_KEY, REGION, ROOT, SECRET_KEY, STACK_NAME, Settings
 
-START_SECONDS = 60
-HEALTH_SECONDS = 60
+# A crowded machine takes its time.
+START_SECONDS = 180
+HEALTH_SECONDS = 180
 HEALTH_PATH = "/healthz?deep=true"
 
 EXAMPLE = """
@@ -105,7 +106,7 @@ def _get(url: str) -> tuple[int, bytes]:
     """GET without the proxies of the environment; status and body, also of an error answer."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=10) as response:
+        with opener.open(url, timeout=60) as response:
             return response.status, response.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -132,7 +133,7 @@ def _wait_until_healthy(settings: Settings) -> None:
 def _save(settings: Settings) -> None:
     request = urllib.request.Request(f"{settings.aws_url}/_platform/save", method="POST")  # noqa: S310  our own address
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=60):
+    with opener.open(request, timeout=300):
         pass
 
 

@@ -16,7 +16,7 @@ from localstack import environments
 from localstack.processes import wait_for_end
 from localstack.settings import Settings
 
-STOP_SECONDS = 20
+STOP_SECONDS = 60
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ SUPERUSER = "postgres"
 SOCKET_NAME = ".s.PGSQL.5432"
 SHORT_PATH = Path("/tmp")  # noqa: S108  the folder made in it is checked to be ours
 SOCKET_PATH_LIMIT = 103  # bytes; 107 on Linux, 103 on macOS
-START_SECONDS = 30
-STOP_SECONDS = 20
+START_SECONDS = 120
+STOP_SECONDS = 60
 
 CREATE_DATABASE = f"""
 SELECT 'CREATE ROLE {ROLE} LOGIN' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{ROLE}')\\gexec

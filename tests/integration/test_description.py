@@ -16,7 +16,7 @@ METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"}
 
 
 def get(url: str) -> requests.Response:
-    return requests.get(url, timeout=60)
+    return requests.get(url, timeout=120)
 
 
 @pytest.fixture(params=["at the root", "behind the stage"])
@@ -68,7 +68,7 @@ def test_a_path_names_its_methods_to_any_other(platform: Platform, described: An
         has |= {"HEAD"} if "GET" in has else set()
         url = platform.api_url + path.replace("{", "").replace("}", "")
         for method in METHODS - has:
-            answer = requests.request(method, url, data="no JSON", timeout=60)
+            answer = requests.request(method, url, data="no JSON", timeout=120)
             assert set(answer.headers["Allow"].split(", ")) == has | {"OPTIONS"}, f"{method} {path}"
             if method == "HEAD":
                 assert answer.status_code == 405
@@ -81,5 +81,5 @@ def test_protected_calls_are_those_that_the_description_protects(platform: Platf
         for method, operation in item.items():
             if operation["security"] == [{"accessToken": []}]:
                 url = platform.api_url + path.replace("{id}", "01a203f4-c93d-73f7-ad77-fc2ab9452dce")
-                assert_problem(requests.request(method, url, timeout=60), 401)
+                assert_problem(requests.request(method, url, timeout=120), 401)
     assert ana.get("/users/me").status_code == 200

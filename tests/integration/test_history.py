@@ -24,7 +24,7 @@ SERVICES = [
     pytest.param("tts", "/admin/audios", {"prompt": "hello", "voice": "en"}, id="tts"),
 ]
 LOAD_SECONDS = 8.0
-MORE_LOAD_SECONDS = 8.0  # when fewer batches were interrupted by then
+MORE_LOAD_SECONDS = 120.0  # when fewer batches were interrupted by then
 LEAST_INTERRUPTED = 3
 THREADS_OF_A_USER = 4
 # A message whose worker was killed, or that failed, comes back after the queue's visibility timeout. That is three
@@ -60,7 +60,7 @@ class RecordQueue:
         answer = self.sqs.get_queue_attributes(QueueUrl=url or self.url, AttributeNames=counted)
         return sum(int(answer["Attributes"][name]) for name in counted)
 
-    def drain(self, seconds: float = 45) -> None:
+    def drain(self, seconds: float = 240) -> None:
         """Wait until every message was processed."""
         assert eventually(lambda: self.waiting() == 0, seconds), f"{self.waiting()} messages are left"
 
@@ -110,7 +110,7 @@ def test_two_hundred_generations_at_concurrency_32_are_two_hundred_lines(platfor
 
     with ThreadPoolExecutor(32) as pool:
         made = list(pool.map(generate, range(200)))
-    eventually(lambda: len(platform.lines("image", ana.id)) >= 200, 15)
+    eventually(lambda: len(platform.lines("image", ana.id)) >= 200)
     assert Counter(line["id"] for line in platform.lines("image", ana.id)) == Counter(made)
     assert len(made) == 200
 
@@ -245,7 +245,7 @@ def test_a_deleted_generation_is_gone_with_all_that_belongs_to_it(
     answer = ana.call("DELETE", path)
     assert (answer.status_code, answer.content) == (204, b"")
     assert platform.keys(service, folder) == []
-    assert requests.get(signed, timeout=10).status_code == 404
+    assert requests.get(signed, timeout=120).status_code == 404
     assert_problem(ana.get(path), 404)
     assert_problem(ana.get(f"{path}/download"), 404)
     assert ana.call("DELETE", path).status_code == 204
@@ -282,7 +282,7 @@ def test_a_poison_message_becomes_a_dead_letter_alone_and_is_redriven(
             assert queue.waiting() == 5
         # Waiting together they are a batch of five.
         assert eventually(lambda: len(platform.lines("image", ana.id)) == 4)
-        assert eventually(lambda: queue.waiting(queue.dead_letters) == 1, 20)
+        assert eventually(lambda: queue.waiting(queue.dead_letters) == 1)
         queue.drain()
     assert Counter(line["id"] for line in platform.lines("image", ana.id)) == Counter(made)
 

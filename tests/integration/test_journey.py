@@ -91,7 +91,7 @@ def test_a_generation_is_made_stored_indexed_listed_and_downloaded(
     redirect = ana.get(f"/{service}/{made['id']}/download?redirect=true")
     assert redirect.status_code == 302
     for url in (download.json()["url"], redirect.headers["Location"]):
-        content = requests.get(url, timeout=10)
+        content = requests.get(url, timeout=120)
         assert content.status_code == 200
         assert content.headers["Content-Type"] == made["meta"]["contentType"]
         assert content.content == platform.read(service, made["s3"][artifact])
@@ -121,11 +121,11 @@ def test_a_users_artifact_is_nobody_elses(
         assert_problem(stranger.get(f"/{service}/{made['id']}/download"), 404)
 
     signed = ana.get(f"/{service}/{made['id']}/download").json()["url"]
-    assert requests.get(signed, timeout=10).status_code == 200
-    assert requests.get(signed.partition("?")[0], timeout=10).status_code == 403
-    assert requests.get(signed.replace("X-Amz-Signature=", "X-Amz-Signature=0"), timeout=10).status_code == 403
+    assert requests.get(signed, timeout=120).status_code == 200
+    assert requests.get(signed.partition("?")[0], timeout=120).status_code == 403
+    assert requests.get(signed.replace("X-Amz-Signature=", "X-Amz-Signature=0"), timeout=120).status_code == 403
     other_key = signed.replace(made["s3"]["input"].split("/")[-2], made["id"][:-1] + "0")
-    assert requests.get(other_key, timeout=10).status_code in (403, 200 if other_key == signed else 403)
+    assert requests.get(other_key, timeout=120).status_code in (403, 200 if other_key == signed else 403)
 
 
 def test_an_admin_reads_and_lists_what_is_anothers(platform: Platform, ana: User, bob: User) -> None:

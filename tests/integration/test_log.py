@@ -33,7 +33,7 @@ def used(platform: Platform, ana: User) -> Platform:
     refreshed = ana.post("/auth/refresh", {"refreshToken": ana.refresh_token}).json()["refreshToken"]
     ana.post("/auth/login", {"email": ana.email, "password": "not her password"})
     ana.post("/auth/logout", {"refreshToken": refreshed})
-    assert eventually(lambda: any(made["id"] in line for line in written(platform)), 10)
+    assert eventually(lambda: any(made["id"] in line for line in written(platform)))
     assert {PASSWORD, ana.token, ana.refresh_token, refreshed, "a very private prompt of hers"} <= SECRETS
     return platform
 
@@ -64,7 +64,7 @@ def test_each_request_has_one_line_that_says_who_asked_for_what_and_how_it_ended
 def test_the_line_of_a_request_is_found_by_the_id_in_its_answer(platform: Platform, ana: User) -> None:
     problem = assert_problem(ana.get("/image/nothing"), 404)
     found = eventually(
-        lambda: [line for line in structured(platform) if line.get("request_id") == problem["requestId"]], 10
+        lambda: [line for line in structured(platform) if line.get("request_id") == problem["requestId"]]
     )
     assert [(line["route"], line["status"], line["user_id"]) for line in found] == [("/image/{id}", 404, ana.id)]
 
@@ -74,7 +74,7 @@ def test_a_security_event_has_a_field_of_its_own(platform: Platform, ana: User) 
     ana.post("/auth/refresh", {"refreshToken": first})
     assert_problem(Api(ana.url).post("/auth/refresh", {"refreshToken": ana.refresh_token}), 401)
     found = eventually(
-        lambda: [line for line in structured(platform) if "security_event" in line and line["user_id"] == ana.id], 10
+        lambda: [line for line in structured(platform) if "security_event" in line and line["user_id"] == ana.id]
     )
     assert [line["security_event"] for line in found] == ["refresh_token_reused"]
     assert found[0]["level"] == "WARNING"

@@ -63,7 +63,7 @@ def test_the_tour_works_as_printed_and_once_more(platform: Platform, tmp_path: P
             env=os.environ | {"NO_PROXY": "localhost", "no_proxy": "localhost"},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=1200,
         )
         assert done.returncode == 0, done.stdout + done.stderr
         told = [line.split(" ") for line in done.stderr.splitlines()]

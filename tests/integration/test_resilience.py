@@ -60,4 +60,4 @@ def test_a_poisoned_message_does_not_stop_the_index(platform: Platform, ana: Use
     (queue,) = (url for url in sqs.list_queues()["QueueUrls"] if "ImageRecordQueue" in url)
     sqs.send_message(QueueUrl=queue, MessageBody="not JSON")
     made = ana.post("/image/generate", SMALL).json()
-    assert eventually(lambda: [line["id"] for line in platform.lines("image", ana.id)] == [made["id"]], 10)
+    assert eventually(lambda: [line["id"] for line in platform.lines("image", ana.id)] == [made["id"]])

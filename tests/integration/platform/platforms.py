@@ -66,7 +66,7 @@ class Platform:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=1200,
             check=False,
         )
 
@@ -82,7 +82,7 @@ class Platform:
             request.add_header(name.replace("_", "-"), value)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=40) as response:
+            with opener.open(request, timeout=120) as response:
                 return Answer(response.status, response.headers, response.read())
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.headers, error.read())

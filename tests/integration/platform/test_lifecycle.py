@@ -16,7 +16,7 @@ import psutil
 from tests.integration.platform.platforms import SAMPLE, Platform, free_port
 
 
-def wait_until_gone(platform: Platform, seconds: float = 10) -> list[psutil.Process]:
+def wait_until_gone(platform: Platform, seconds: float = 120) -> list[psutil.Process]:
     """The platform's processes that are still there after a while."""
     deadline = time.monotonic() + seconds
     while platform.processes() and time.monotonic() < deadline:
@@ -24,16 +24,15 @@ def wait_until_gone(platform: Platform, seconds: float = 10) -> list[psutil.Proc
     return platform.processes()
 
 
-def test_second_up_changes_nothing_and_is_quick(running: Platform) -> None:
+def test_second_up_changes_nothing_and_builds_nothing(running: Platform) -> None:
     pid = running.pid
-    started = time.monotonic()
 
     again = running.run("up")
 
     assert again.returncode == 0
     assert "up to date" in again.stdout
     assert running.pid == pid
-    assert time.monotonic() - started < 6
+    assert not re.search(r"^ +(build|deploy) ", again.stdout, re.MULTILINE)
 
 
 def test_up_prints_the_address_an_example_and_where_the_logs_are(running: Platform) -> None:

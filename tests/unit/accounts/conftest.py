@@ -168,7 +168,7 @@ def open_database(server: Server, database_name: str) -> Iterator[OpenDatabase]:
     """Open a ``Database`` on the shared one, on another one by name, or by a secret; closed when the test ends."""
     opened = []
 
-    def open_one(name: str = database_name, *, secret: SecretText | None = None, seconds: float = 10.0) -> Database:
+    def open_one(name: str = database_name, *, secret: SecretText | None = None, seconds: float = 30.0) -> Database:
         database = Database(secret or ScriptedSecret([server.url(name)]), seconds=seconds)
         opened.append(database)
         return database

@@ -307,7 +307,7 @@ def test_a_session_that_starts_just_before_the_change_is_ended_by_it(platform, e
     monkeypatch.setattr(sessions, "start", start_slowly)
     with ThreadPoolExecutor(1) as pool:
         login = pool.submit(platform.another().login, email, PASSWORD, CLIENT)
-        assert begun.wait(10)
+        assert begun.wait(120)
         platform.accounts.change_password(*session, PASSWORD, NEW)
         assert login.result()
     assert platform.live_sessions(session[0]) == 1

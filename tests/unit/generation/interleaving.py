@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 _STEPS = 20_000
-_STUCK_SECONDS = 10.0
+_STUCK_SECONDS = 120.0
 
 
 class Abandoned(BaseException):

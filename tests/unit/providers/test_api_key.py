@@ -57,7 +57,7 @@ def test_a_function_with_a_configured_key_uses_it(
     try:
         (provider,) = chain.image_providers()
         with pytest.raises(ProviderError, match="status 401"):
-            provider.generate(ImageRequest("a cat", 64, 48, 1), Deadline(5))
+            provider.generate(ImageRequest("a cat", 64, 48, 1), Deadline(60))
     finally:
         settings.current.cache_clear()
         chain.image_providers.cache_clear()

@@ -100,14 +100,14 @@ def log() -> Iterator[list[str]]:
 
 def test_the_first_provider_that_delivers_is_the_last_one_asked() -> None:
     second = Scripted("second")
-    outcome = chain.generate([Scripted("first"), second], REQUEST, Deadline(5))
+    outcome = chain.generate([Scripted("first"), second], REQUEST, Deadline(60))
     assert outcome == Outcome(Artifact(b"bytes", "image/png", "first", "flux"))
     assert second.given_seconds is None
 
 
 def test_a_failure_falls_through_and_is_told_and_logged(log: list[str]) -> None:
     outcome = chain.generate(
-        [failing("first"), failing("second", "not an image"), Scripted("third")], REQUEST, Deadline(5)
+        [failing("first"), failing("second", "not an image"), Scripted("third")], REQUEST, Deadline(60)
     )
     assert outcome.artifact.provider == "third"
     assert (outcome.fallback_from, outcome.fallback_reason) == ("first", "status 503")
@@ -121,7 +121,7 @@ def test_a_refusal_is_the_end(log: list[str]) -> None:
     second = Scripted("second")
     refusing = Scripted("first", raising(PromptRefused("status 400")))
     with pytest.raises(Unprocessable) as problem:
-        chain.generate([refusing, second], REQUEST, Deadline(5))
+        chain.generate([refusing, second], REQUEST, Deadline(60))
     assert problem.value.type.endswith(":prompt-refused")
     assert "first" in problem.value.detail
     assert second.given_seconds is None
@@ -130,7 +130,7 @@ def test_a_refusal_is_the_end(log: list[str]) -> None:
 
 def test_when_all_fail_it_is_a_bad_gateway_that_names_them() -> None:
     with pytest.raises(BadGateway) as problem:
-        chain.generate([failing("first"), failing("second", "not an image")], REQUEST, Deadline(5))
+        chain.generate([failing("first"), failing("second", "not an image")], REQUEST, Deadline(60))
     assert "first (status 503), second (not an image)" in problem.value.detail
     assert "a secret plan" not in problem.value.detail
     assert problem.value.__cause__ is None
@@ -140,12 +140,12 @@ def test_when_all_fail_it_is_a_bad_gateway_that_names_them() -> None:
 def test_when_all_time_out_it_is_a_gateway_timeout() -> None:
     timing_out = [Scripted(name, raising(ProviderTimeout())) for name in ("first", "second")]
     with pytest.raises(GatewayTimeout, match=r"first \(timeout\), second \(timeout\)"):
-        chain.generate(timing_out, REQUEST, Deadline(5))
+        chain.generate(timing_out, REQUEST, Deadline(60))
 
 
 def test_one_timeout_with_time_left_is_a_bad_gateway() -> None:
     with pytest.raises(BadGateway):
-        chain.generate([Scripted("first", raising(ProviderTimeout())), failing("second")], REQUEST, Deadline(5))
+        chain.generate([Scripted("first", raising(ProviderTimeout())), failing("second")], REQUEST, Deadline(60))
 
 
 def test_one_timeout_without_time_left_is_a_gateway_timeout() -> None:
@@ -204,7 +204,7 @@ def test_a_provider_that_does_not_come_back_is_left_behind() -> None:
 
 
 def test_an_unexpected_error_falls_through_and_is_logged_with_its_traceback(log: list[str]) -> None:
-    outcome = chain.generate([Scripted("first", raising(KeyError("audio"))), Scripted("second")], REQUEST, Deadline(5))
+    outcome = chain.generate([Scripted("first", raising(KeyError("audio"))), Scripted("second")], REQUEST, Deadline(60))
     assert (outcome.fallback_from, outcome.fallback_reason) == ("first", "KeyError")
     assert '"ERROR"' in log[0]
     assert "Traceback" in log[0]
@@ -214,7 +214,7 @@ def test_an_unexpected_error_falls_through_and_is_logged_with_its_traceback(log:
 
 def test_an_unexpected_error_of_the_only_provider_is_a_bad_gateway() -> None:
     with pytest.raises(BadGateway, match=r"first \(ZeroDivisionError\)"):
-        chain.generate([Scripted("first", raising(ZeroDivisionError()))], REQUEST, Deadline(5))
+        chain.generate([Scripted("first", raising(ZeroDivisionError()))], REQUEST, Deadline(60))
 
 
 def test_a_panic_of_native_code_falls_through_like_any_error() -> None:
@@ -228,12 +228,12 @@ def test_a_panic_of_native_code_falls_through_like_any_error() -> None:
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_what_ends_the_process_is_not_a_failure_of_the_provider(error: type[BaseException]) -> None:
     with pytest.raises(error):
-        chain.generate([Scripted("first", raising(error())), Scripted("second")], REQUEST, Deadline(5))
+        chain.generate([Scripted("first", raising(error())), Scripted("second")], REQUEST, Deadline(60))
 
 
 def test_a_provider_that_lacks_the_voice_is_passed_over() -> None:
     providers = [ScriptedSpeaker("first", "en", "fr"), ScriptedSpeaker("second", "en", "eo")]
-    outcome = chain.generate(providers, SpeechRequest("saluton", "eo"), Deadline(5))
+    outcome = chain.generate(providers, SpeechRequest("saluton", "eo"), Deadline(60))
     assert outcome.artifact.provider == "second"
     assert outcome.fallback_from is None
 
@@ -241,7 +241,7 @@ def test_a_provider_that_lacks_the_voice_is_passed_over() -> None:
 def test_a_voice_that_nobody_has_is_not_valid() -> None:
     providers = [ScriptedSpeaker("first", "en", "fr"), ScriptedSpeaker("second", "en", "eo")]
     with pytest.raises(Unprocessable) as problem:
-        chain.generate(providers, SpeechRequest("nuqneH", "tlh"), Deadline(5))
+        chain.generate(providers, SpeechRequest("nuqneH", "tlh"), Deadline(60))
     assert problem.value.errors == (
         FieldError("voice", "Must be one of: en, fr."),
         FieldError("voice", "Must be one of: en, eo."),
@@ -261,7 +261,7 @@ def test_when_none_can_serve_the_request_each_reason_is_told_once(log: list[str]
     shorter, smaller = FieldError("prompt", "Must be shorter."), FieldError("size", "Must be smaller.")
     providers = [Scripted(str(place), refusal=wrong) for place, wrong in enumerate((shorter, smaller, shorter))]
     with pytest.raises(Unprocessable) as problem:
-        chain.generate(providers, REQUEST, Deadline(5))
+        chain.generate(providers, REQUEST, Deadline(60))
     assert problem.value.errors == (shorter, smaller)
     assert problem.value.type.endswith(":prompt-refused")
     assert [provider.given_seconds for provider in providers] == [None] * 3
@@ -271,7 +271,7 @@ def test_when_none_can_serve_the_request_each_reason_is_told_once(log: list[str]
 def test_a_refusal_that_names_the_field_is_told_with_it() -> None:
     wrong = FieldError("prompt", "Must have something to say.")
     with pytest.raises(Unprocessable) as problem:
-        chain.generate([Scripted("first", raising(PromptRefused("no", wrong)))], REQUEST, Deadline(5))
+        chain.generate([Scripted("first", raising(PromptRefused("no", wrong)))], REQUEST, Deadline(60))
     assert problem.value.errors == (wrong,)
 
 
@@ -280,7 +280,7 @@ def test_a_prompt_that_no_address_can_hold_is_the_callers_to_shorten(
     keyless: Pollinations, fake_pollinations: FakePollinations, prompt: str
 ) -> None:
     with pytest.raises(Unprocessable) as problem:
-        chain.generate([keyless], ImageRequest(prompt, 1024, 1024, 1), Deadline(5))
+        chain.generate([keyless], ImageRequest(prompt, 1024, 1024, 1), Deadline(60))
     ((field, message),) = problem.value.errors
     assert field == "prompt"
     assert message.startswith("Must be at most 7")
@@ -293,7 +293,7 @@ def test_marks_that_no_engine_says_are_the_callers_to_change(
 ) -> None:
     fake_google.script("silent")
     with pytest.raises(Unprocessable) as problem:
-        chain.generate([gtts], SpeechRequest(text), Deadline(5))
+        chain.generate([gtts], SpeechRequest(text), Deadline(60))
     assert [error.field for error in problem.value.errors] == ["prompt"]
 
 
@@ -308,7 +308,7 @@ def test_configuration_names_make_providers_with_their_own_settings(fake_pollina
     environ = {"POLLINATIONS_KEYLESS_URL": fake_pollinations.keyless_url}
     (provider,) = chain.load(["pollinations"], "image", environ)
     assert isinstance(provider, Pollinations)
-    assert provider.generate(REQUEST, Deadline(5)).provider == "pollinations"
+    assert provider.generate(REQUEST, Deadline(60)).provider == "pollinations"
     (speaker,) = chain.load(["gtts"], "speech", environ)
     assert isinstance(speaker, GoogleTts)
 
@@ -378,7 +378,7 @@ def test_a_function_has_the_image_providers_of_its_environment(
     environment.setenv("PROVIDERS", "pollinations")
     environment.setenv("POLLINATIONS_KEYLESS_URL", fake_pollinations.keyless_url)
     providers = chain.image_providers()
-    assert chain.generate(providers, REQUEST, Deadline(5)).artifact.provider == "pollinations"
+    assert chain.generate(providers, REQUEST, Deadline(60)).artifact.provider == "pollinations"
     assert chain.image_providers() is providers
 
 
@@ -387,5 +387,5 @@ def test_a_function_has_the_speech_providers_of_its_environment(
 ) -> None:
     environment.setenv("PROVIDERS", "gtts")
     environment.setenv("GTTS_URL", fake_google.url)
-    outcome = chain.generate(chain.speech_providers(), SpeechRequest("Hello"), Deadline(5))
+    outcome = chain.generate(chain.speech_providers(), SpeechRequest("Hello"), Deadline(60))
     assert outcome.artifact.provider == "gtts"

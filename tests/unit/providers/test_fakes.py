@@ -33,4 +33,4 @@ def test_another_process_can_start_script_and_inspect_the_fakes() -> None:
         assert session.get(f"{control}/requests").json() == []
         assert session.get(f"{control}/else").status_code == 404
         process.stdin.close()
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=120) == 0

@@ -39,7 +39,7 @@ TEXTS = {
 
 
 def speak(
-    provider: GoogleTts, prompt: str, *, voice: str = "en", model: str = "gtts", seconds: float = 10.0
+    provider: GoogleTts, prompt: str, *, voice: str = "en", model: str = "gtts", seconds: float = 60.0
 ) -> Artifact:
     return provider.generate(SpeechRequest(prompt, voice, model), Deadline(seconds))
 

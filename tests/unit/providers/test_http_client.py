@@ -18,7 +18,7 @@ from generation.providers import Deadline, ProviderError, ProviderTimeout
 QUERY = "?width=64&height=48&seed=1"
 
 
-def get(http: HttpClient, url: str, *, seconds: float = 5.0, most_bytes: int = 1_000_000) -> Answer:
+def get(http: HttpClient, url: str, *, seconds: float = 60.0, most_bytes: int = 1_000_000) -> Answer:
     return http.send("GET", url, headers={}, deadline=Deadline(seconds), most_bytes=most_bytes)
 
 

@@ -15,7 +15,7 @@ from generation.pollinations import KEYLESS_URL, SUPPORTED_URL, Pollinations
 from generation.providers import Artifact, Deadline, ImageRequest, PromptRefused, ProviderError, ProviderTimeout
 
 
-def draw(provider: Pollinations, prompt: str, *, seconds: float = 5.0, seed: int = 7, model: str = "flux") -> Artifact:
+def draw(provider: Pollinations, prompt: str, *, seconds: float = 60.0, seed: int = 7, model: str = "flux") -> Artifact:
     return provider.generate(ImageRequest(prompt, 64, 48, seed, model), Deadline(seconds))
 
 
