@@ -1,5 +1,6 @@
 """The chain: fallback, deadlines, refusals, and what the caller gets to know."""
 
+import importlib
 import logging
 import sys
 import threading
@@ -351,7 +352,9 @@ def test_a_layer_that_lacks_a_dependency_is_not_a_missing_layer(
     package.mkdir()
     (package / "__init__.py").touch()
     (package / "image.py").write_text("import a_library_that_is_not_there\n")
+    # Not by syspath_prepend: together with the fixture's change its undoing leaves later tests without the layer.
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    importlib.invalidate_caches()
     with pytest.raises(ModuleNotFoundError, match="a_library_that_is_not_there"):
         chain.load(["offline"], "image", {})
     for name in ("offline", "offline.image"):
