@@ -2,7 +2,7 @@
 
 `.venv` builds, deploys and tests. `.local/platform/venv` runs MiniStack and PostgreSQL. `.local/platform/lambda` holds
 what AWS Lambda's Python brings by itself and runs the functions, so that a dependency that a layer forgot is missing
-here as well. `.local/fuzz/venv` is made when somebody fuzzes.
+here as well. `.local/fuzz/venv` is made when somebody fuzzes, `.local/runtimes` when the tests run on other Pythons.
 """
 
 from __future__ import annotations
@@ -23,12 +23,27 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
+class Interpreter:
+    """A Python of the machine; ``build`` tells it from others of its version, ``3.12``."""
+
+    path: Path
+    version: str
+    build: str
+
+
+HERE = Interpreter(
+    Path(sys.executable), f"{sys.version_info.major}.{sys.version_info.minor}", f"{sys.version}\n{sys.base_prefix}"
+)
+
+
+@dataclass(frozen=True)
 class Environment:
-    """A virtual environment and the lock files that it is made from."""
+    """A virtual environment, the lock files that it is made from, and the Python that makes it."""
 
     name: str
     folder: Path
     locks: tuple[Path, ...]
+    interpreter: Interpreter = HERE
 
     @property
     def python(self) -> Path:
@@ -61,9 +76,17 @@ def fuzzer(root: Path = ROOT) -> Environment:
     return Environment("fuzz", root / ".local/fuzz/venv", (root / "requirements/fuzz.txt",))
 
 
+def runtime(interpreter: Interpreter, root: Path = ROOT) -> Environment:
+    """The environment of the unit tests on another Python."""
+    version = interpreter.version
+    return Environment(
+        f"python{version}", root / ".local/runtimes" / version, (root / "requirements/dev.txt",), interpreter
+    )
+
+
 def fingerprint(environment: Environment) -> str:
     """What the environment depends on: its lock files, the interpreter, and where it lies (scripts hold the path)."""
-    digest = hashlib.sha256(f"{sys.version}\n{sys.base_prefix}\n{environment.folder}\n".encode())
+    digest = hashlib.sha256(f"{environment.interpreter.build}\n{environment.folder}\n".encode())
     for lock in environment.locks:
         digest.update(lock.read_bytes())
     return digest.hexdigest()
@@ -94,10 +117,11 @@ def _failed(environment: Environment, why: str, log: Path) -> console.CommandFai
 def _create(environment: Environment, log: Path) -> None:
     shutil.rmtree(environment.folder, ignore_errors=True)
     environment.folder.parent.mkdir(parents=True, exist_ok=True)
-    if not _run([sys.executable, "-m", "venv", environment.folder], log):
+    python = environment.interpreter.path
+    if not _run([python, "-m", "venv", environment.folder], log):
         raise console.CommandFailed(
             f"environment {environment.name}",
-            f"{sys.executable} cannot create virtual environments (venv or ensurepip is missing)",
+            f"{python} cannot create virtual environments (venv or ensurepip is missing)",
             f"install it (Debian, Ubuntu: apt install python3-venv) or choose another Python: "
             f"PYTHON=python3.12 make {os.environ.get('MAKE_TARGET', 'up')}",
             log=log,
@@ -108,7 +132,7 @@ def _create_bare(environment: Environment, uv: Path, log: Path) -> None:
     """Without pip and setuptools: faster, and functions do not find them either."""
     shutil.rmtree(environment.folder, ignore_errors=True)
     environment.folder.parent.mkdir(parents=True, exist_ok=True)
-    if not _run([uv, "venv", "--quiet", "--no-project", "--python", sys.executable, environment.folder], log):
+    if not _run([uv, "venv", "--quiet", "--no-project", "--python", environment.interpreter.path, environment.folder], log):
         _create(environment, log)
 
 

@@ -127,7 +127,7 @@ def _family(kind: type[ProblemError]) -> Iterator[type[ProblemError]]:
 def _example(kind: type[ProblemError]) -> Json:
     example: Json = {
         "type": f"urn:llm-microservices:problem:{kind.slug}",
-        "title": kind.status.phrase,
+        "title": kind.title,
         "status": int(kind.status),
         "detail": DETAILS.get(kind, _first_line(kind)),
         "requestId": REQUEST_ID,

@@ -32,12 +32,14 @@ class FieldError(NamedTuple):
 
 
 class ProblemError(Exception):
-    """An error with a status, a stable slug for its ``type``, and a detail for the caller.
+    """An error with a status and its title, a stable slug for its ``type``, and a detail for the caller.
 
-    ``members`` are extension members of the problem details (RFC 9457 §3.2).
+    The title is the API's own: the words of ``HTTPStatus`` change from one Python to the next. ``members`` are
+    extension members of the problem details (RFC 9457 §3.2).
     """
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+    title: ClassVar[str] = "Internal Server Error"
     slug: ClassVar[str] = "internal-error"
 
     def __init__(
@@ -61,6 +63,7 @@ class BadRequest(ProblemError):
     """The body is not JSON."""
 
     status = HTTPStatus.BAD_REQUEST
+    title = "Bad Request"
     slug = "bad-request"
 
 
@@ -68,6 +71,7 @@ class Unauthorized(ProblemError):
     """401 with the challenge of RFC 6750 §3: ``error="invalid_token"`` only when a token was sent."""
 
     status = HTTPStatus.UNAUTHORIZED
+    title = "Unauthorized"
     slug = "unauthorized"
 
     def __init__(self, detail: str, *, token_sent: bool = False) -> None:
@@ -79,6 +83,7 @@ class Forbidden(ProblemError):
     """The caller is known, but not allowed."""
 
     status = HTTPStatus.FORBIDDEN
+    title = "Forbidden"
     slug = "forbidden"
 
 
@@ -86,6 +91,7 @@ class NotFound(ProblemError):
     """There is no such thing, or it is not the caller's."""
 
     status = HTTPStatus.NOT_FOUND
+    title = "Not Found"
     slug = "not-found"
 
 
@@ -93,6 +99,7 @@ class MethodNotAllowed(ProblemError):
     """The path does not have this method; ``Allow`` names those that it has (RFC 9110 §15.5.6)."""
 
     status = HTTPStatus.METHOD_NOT_ALLOWED
+    title = "Method Not Allowed"
     slug = "method-not-allowed"
 
     def __init__(self, detail: str, *, allow: Sequence[str]) -> None:
@@ -103,6 +110,7 @@ class Conflict(ProblemError):
     """It is taken."""
 
     status = HTTPStatus.CONFLICT
+    title = "Conflict"
     slug = "conflict"
 
 
@@ -110,6 +118,7 @@ class PayloadTooLarge(ProblemError):
     """The body is too large."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    title = "Request Entity Too Large"
     slug = "payload-too-large"
 
 
@@ -117,6 +126,7 @@ class Unprocessable(ProblemError):
     """JSON, but not valid; ``errors`` says where."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+    title = "Unprocessable Entity"
     slug = "validation-failed"
 
 
@@ -133,6 +143,7 @@ class TooManyRequests(_RetryLater):
     """The caller is over a limit."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
+    title = "Too Many Requests"
     slug = "rate-limited"
 
 
@@ -140,6 +151,7 @@ class ServiceUnavailable(_RetryLater):
     """A part of ours is down."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Service Unavailable"
     slug = "unavailable"
 
 
@@ -147,6 +159,7 @@ class BadGateway(ProblemError):
     """The provider failed."""
 
     status = HTTPStatus.BAD_GATEWAY
+    title = "Bad Gateway"
     slug = "provider-failed"
 
 
@@ -154,4 +167,5 @@ class GatewayTimeout(ProblemError):
     """The provider did not answer in time."""
 
     status = HTTPStatus.GATEWAY_TIMEOUT
+    title = "Gateway Timeout"
     slug = "provider-timeout"

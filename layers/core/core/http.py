@@ -258,7 +258,7 @@ def _problem(error: ProblemError) -> Response[str]:
     """The error as RFC 9457 problem details; ``_finish`` adds the request id."""
     body: dict[str, object] = {
         "type": error.type,
-        "title": error.status.phrase,
+        "title": error.title,
         "status": int(error.status),
         "detail": error.detail,
     }

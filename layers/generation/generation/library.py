@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Annotated, Any
 
@@ -58,6 +58,7 @@ class Library:
     bucket: Bucket
     cursors: Callable[[], CursorSigner] = cursors.signer
     segment_bytes: int = SEGMENT_BYTES
+    clock: Callable[[], datetime] = times.now
 
     def generate(
         self,
@@ -164,7 +165,7 @@ class Library:
             raise missing
         if record is None:
             return
-        Tombstone(record_id, owner, times.now()).write(self.bucket)
+        Tombstone(record_id, owner, self.clock()).write(self.bucket)
         for key in (*record["artifacts"].values(), keys.input_object(record_id), keys.record_object(record_id)):
             self.bucket.delete(key)
         logger.info("deleted", id=record_id)

@@ -10,13 +10,14 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Self
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from core import times
 from core.errors import ServiceUnavailable
 from core.logging import logger
 from generation import indexing, keys, records, segments
@@ -37,7 +38,7 @@ EXAMPLES = 250
 TODAY = date(2026, 11, 22)
 DAYS = (TODAY, TODAY + timedelta(days=1))
 OWNERS = (ANA.sub, BEN.sub, keys.ANONYMOUS)
-MUCH_LATER = datetime(2027, 1, 1, tzinfo=UTC)
+MUCH_LATER = times.at_millisecond(MOMENT + 40 * DAY)
 NEVER_MADE = identifier(rest=1 << 40)
 UNREADABLE = identifier(rest=1 << 41)
 
@@ -149,7 +150,13 @@ class Platform:
             self.queue.settle(batch, self._index(library, batch))
 
     def library(self, gate: Gate) -> Library:
-        return Library(IMAGE, self.s3.bucket(gate), lambda: SIGNER, self.plan.segment_bytes)
+        return Library(
+            IMAGE,
+            self.s3.bucket(gate),
+            lambda: SIGNER,
+            self.plan.segment_bytes,
+            clock=lambda: times.at_millisecond(MOMENT),
+        )
 
     def auditor(self, gate: Gate) -> Auditor:
         return Auditor(

@@ -178,7 +178,8 @@ def test_another_day_is_left(world: World) -> None:
     tomorrow = identifier(MOMENT + DAY)
     world.record(tomorrow)
     assert world.audit().is_clean
-    auditor = Auditor(IMAGE, world.bucket)
+    # Ten seconds must pass before anything is missing.
+    auditor = Auditor(IMAGE, world.bucket, clock=lambda: times.at_millisecond(MOMENT + DAY))
     assert wrong(auditor.audit(TODAY + timedelta(days=1))) == {}
     auditor = Auditor(IMAGE, world.bucket, clock=lambda: times.at_millisecond(MOMENT + 2 * DAY))
     assert wrong(auditor.audit(TODAY + timedelta(days=1))) == {"missing": [tomorrow]}

@@ -1,0 +1,1 @@
+"""Run the unit tests at odd moments: `make test-clock`."""
