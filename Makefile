@@ -95,12 +95,12 @@ redrive: environment ## move the messages of the dead-letter queues back: [SERVI
 
 # ---------------------------------------------------------------- tests
 
-.PHONY: test test-unit test-integration test-auth test-image test-speech test-protected fuzz lint openapi format
+.PHONY: test test-unit test-integration test-clock test-runtimes test-auth test-image test-speech test-protected fuzz lint openapi format
 
 # tests/conftest.py says which tests stay together. Those that share a platform take longest, so they begin.
 AT_ONCE := -n 2 --no-loadscope-reorder
 # Byte code among the sources would make `sam build` take them for changed.
-test test-unit test-integration fuzz lint openapi: export PYTHONDONTWRITEBYTECODE := 1
+test test-unit test-integration test-clock test-runtimes fuzz lint openapi: export PYTHONDONTWRITEBYTECODE := 1
 
 test: environments ## unit and integration tests, with branch coverage (90 % or more)
 	@$(VENV)/coverage erase
@@ -112,6 +112,12 @@ test-unit: environment ## unit tests: no network, no platform
 
 test-integration: environments ## integration tests: they start a platform of their own
 	@$(VENV)/python -m pytest $(AT_ONCE) tests/integration
+
+test-clock: environment ## unit tests just before midnight of odd days, in odd zones (needs Linux and a C compiler)
+	@$(VENV)/python -m tests.clock $(AT_ONCE) $(or $(TESTS),tests/unit)
+
+test-runtimes: environment ## unit tests on the other Pythons of Lambda that this machine has
+	@$(VENV)/python -m tools.runtimes $(AT_ONCE) $(or $(TESTS),tests/unit)
 
 test-auth test-image test-speech test-protected: environment ## call one part of the running platform, print what goes and comes
 	@$(PLATFORM) smoke $(@:test-%=%)
@@ -162,7 +168,7 @@ lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest ver
 
 clean: down ## remove builds and environments (STATE=1: also accounts, pictures and all other state)
 	@rm -rf .venv .aws-sam .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	@rm -rf .local/platform .local/fuzz .local/layer-cache .local/build* .local/functions .local/packages .local/logs .local/run
+	@rm -rf .local/platform .local/fuzz .local/runtimes .local/layer-cache .local/build* .local/functions .local/packages .local/logs .local/run
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 	@if [ -n "$(STATE)" ]; then rm -rf .local; echo "  state         removed"; \
 	  elif [ -d .local/state ]; then echo "  state         kept in .local/state (make clean STATE=1 removes it)"; fi

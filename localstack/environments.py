@@ -132,7 +132,9 @@ def _create_bare(environment: Environment, uv: Path, log: Path) -> None:
     """Without pip and setuptools: faster, and functions do not find them either."""
     shutil.rmtree(environment.folder, ignore_errors=True)
     environment.folder.parent.mkdir(parents=True, exist_ok=True)
-    if not _run([uv, "venv", "--quiet", "--no-project", "--python", environment.interpreter.path, environment.folder], log):
+    if not _run(
+        [uv, "venv", "--quiet", "--no-project", "--python", environment.interpreter.path, environment.folder], log
+    ):
         _create(environment, log)
 
 

@@ -30,7 +30,9 @@ def library(folder: Path) -> Path:
     """The compiled library. Raises SystemExit where there can be none."""
     command = compiler()
     if command is None or sys.platform != "linux":
-        sys.exit("  clock         to move the clock of the tests takes Linux and a C compiler (apt install gcc libc6-dev)")
+        sys.exit(
+            "  clock         to move the clock of the tests takes Linux and a C compiler (apt install gcc libc6-dev)"
+        )
     # When root tests, PostgreSQL's processes are another user's, who must get there.
     folder.chmod(0o755)
     path = folder / "wall_clock.so"

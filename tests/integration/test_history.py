@@ -222,7 +222,10 @@ def test_the_history_is_exact_although_its_workers_are_killed(
         assert deleted
         assert Counter(line["id"] for line in platform.lines("image", user_id)) == Counter(kept)
     assert queue.waiting(queue.dead_letters) == 0
-    assert "nothing is wrong" in platform.command("verify-index", "--service", "image", "--grace", "0")
+    first_day = min(day_of(one) for activities in done.values() for activity in activities for one in activity.kept)
+    assert "nothing is wrong" in platform.command(
+        "verify-index", "--service", "image", "--grace", "0", "--from", first_day
+    )
 
 
 @pytest.mark.parametrize(("service", "listing", "body"), SERVICES)
@@ -295,10 +298,29 @@ def test_a_poison_message_becomes_a_dead_letter_alone_and_is_redriven(
     assert "0 messages moved back" in platform.command("redrive", "--service", "image")
 
 
+def day_of(record_id: str) -> str:
+    """The day of a record, as the commands take it."""
+    return str(ids.created_at(record_id).date())
+
+
+def made_on_one_day(platform: Platform, user: User, count: int) -> tuple[list[str], str]:
+    """The ids of new pictures that are in one file of the history, alone, and their day."""
+    while True:
+        made = [
+            user.post("/image/generate", SMALL | {"prompt": f"cat {number}"}).json()["id"] for number in range(count)
+        ]
+        days = sorted({day_of(one) for one in made})
+        if len(days) == 1:
+            assert eventually(lambda: len(platform.lines("image", user.id)) == count)
+            return made, days[0]
+        for one in made:
+            user.call("DELETE", f"/image/{one}")
+
+
 def test_a_damaged_history_is_reported_repaired_and_then_left_alone(platform: Platform, ana: User) -> None:
-    made = [ana.post("/image/generate", SMALL | {"prompt": f"cat {number}"}).json()["id"] for number in range(5)]
-    assert eventually(lambda: len(platform.lines("image", ana.id)) == 5)
-    (key,) = platform.keys("image", f"users/{ana.id}/image/history/")
+    made, day = made_on_one_day(platform, ana, 5)
+    folder = f"users/{ana.id}/image/history/{day.replace('-', '/')}"
+    (key,) = platform.keys("image", folder)
     lines = {line["id"]: line for line in platform.lines("image", ana.id)}
     missing, doubled, differing, *_ = made
     orphaned = ids.new()
@@ -308,7 +330,7 @@ def test_a_damaged_history_is_reported_repaired_and_then_left_alone(platform: Pl
     s3, bucket = platform.aws("s3"), platform.bucket("image")
     s3.put_object(Bucket=bucket, Key=key, Body=b"".join(json.dumps(line).encode() + b"\n" for line in damaged))
 
-    order = ("--service", "image", "--user", ana.id, "--grace", "0")
+    order = ("--service", "image", "--user", ana.id, "--grace", "0", "--from", day, "--to", day)
     with pytest.raises(AssertionError) as failed:
         platform.command("verify-index", *order)
     for kind, found in {
@@ -328,18 +350,17 @@ def test_a_damaged_history_is_reported_repaired_and_then_left_alone(platform: Pl
     assert "nothing was changed" in platform.command("reindex", *order)
     after = s3.head_object(Bucket=bucket, Key=key)
     assert (after["ETag"], after["LastModified"]) == (before["ETag"], before["LastModified"])
-    assert platform.keys("image", f"users/{ana.id}/image/history/") == [key]
+    assert platform.keys("image", folder) == [key]
 
 
 def test_a_file_that_is_not_readable_is_named_and_built_anew_when_it_is_away(platform: Platform, ana: User) -> None:
-    made = [ana.post("/image/generate", SMALL).json()["id"] for _ in range(3)]
-    assert eventually(lambda: len(platform.lines("image", ana.id)) == 3)
-    (key,) = platform.keys("image", f"users/{ana.id}/image/history/")
+    made, day = made_on_one_day(platform, ana, 3)
+    (key,) = platform.keys("image", f"users/{ana.id}/image/history/{day.replace('-', '/')}")
     s3, bucket = platform.aws("s3"), platform.bucket("image")
     before = platform.read("image", key)
     s3.put_object(Bucket=bucket, Key=key, Body=before + b"not JSON\n")
 
-    order = ("--service", "image", "--user", ana.id, "--grace", "0")
+    order = ("--service", "image", "--user", ana.id, "--grace", "0", "--from", day, "--to", day)
     with pytest.raises(AssertionError, match=f"{key} does not hold lines of ours"):
         platform.command("verify-index", *order)
     s3.delete_object(Bucket=bucket, Key=key)

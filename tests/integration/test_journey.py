@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import UTC, datetime
+from uuid import uuid4
 
 import pytest
 import requests
@@ -26,7 +26,7 @@ SERVICES = [
 
 
 def test_register_login_and_who_am_i(api: Api) -> None:
-    email = f"Newcomer-{datetime.now(UTC).timestamp()}@Example.com"
+    email = f"Newcomer-{uuid4().hex}@Example.com"
     registered = api.post("/auth/register", {"email": f"  {email} ", "password": PASSWORD})
     assert registered.status_code == 201
     assert registered.headers["Cache-Control"] == "no-store"

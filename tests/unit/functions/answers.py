@@ -9,6 +9,23 @@ from typing import Any
 from tests import events
 from tests.events import Event
 
+# The contract's words for a status, on every Python.
+TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    409: "Conflict",
+    413: "Request Entity Too Large",
+    422: "Unprocessable Entity",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -29,12 +46,11 @@ class Answer:
         assert self.headers["content-type"] == "application/problem+json"
         problem: dict[str, Any] = self.json
         assert set(problem) - {"errors", "parts"} == {"type", "title", "status", "detail", "requestId"}
-        assert problem["status"] == status
+        assert (problem["status"], problem["title"]) == (status, TITLES[status])
         assert problem["type"].startswith("urn:llm-microservices:problem:")
         assert problem["requestId"] == self.headers["x-request-id"]
-        for name in ("title", "detail"):
-            assert problem[name]
-            assert isinstance(problem[name], str)
+        assert problem["detail"]
+        assert isinstance(problem["detail"], str)
         for error in problem.get("errors", []):
             assert set(error) == {"field", "message"}
             assert error["message"]

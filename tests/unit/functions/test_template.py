@@ -1,8 +1,10 @@
+import json
 import re
 from typing import Any
 
 import pytest
 
+from tests.unit.functions.answers import TITLES
 from tests.unit.functions.template import ROOT, Function, functions, template
 
 # Method, path, and whether it needs an access token: the calls of the HTTP contract.
@@ -269,3 +271,11 @@ def test_sessions_are_purged_every_night() -> None:
 def test_no_function_may_do_more_than_the_boundary() -> None:
     assert template()["Globals"]["Function"]["PermissionsBoundary"] == {"Ref": "FunctionBoundary"}
     assert not [module for module, resource in RESOURCES.items() if "PermissionsBoundary" in resource["Properties"]]
+
+
+def test_the_gateways_own_errors_have_the_titles_of_the_functions() -> None:
+    answers = template()["Resources"]["Api"]["Properties"]["GatewayResponses"]
+    problems = [json.loads(answer["ResponseTemplates"]["application/json"]) for answer in answers.values()]
+    assert problems
+    assert [problem["title"] for problem in problems] == [TITLES[problem["status"]] for problem in problems]
+    assert [problem["status"] for problem in problems] == [answer["StatusCode"] for answer in answers.values()]
