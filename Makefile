@@ -113,7 +113,7 @@ test-unit: environment ## unit tests: no network, no platform
 test-integration: environments ## integration tests: they start a platform of their own
 	@$(VENV)/python -m pytest $(AT_ONCE) tests/integration
 
-test-clock: environment ## unit tests just before midnight of odd days, in odd zones (needs Linux and a C compiler)
+test-clock: environment ## unit tests just before midnight of odd days, in other zones, on each Python (Linux, with a C compiler)
 	@$(VENV)/python -m tests.clock $(AT_ONCE) $(or $(TESTS),tests/unit)
 
 test-runtimes: environment ## unit tests on the other Pythons of Lambda that this machine has

@@ -47,9 +47,8 @@ def _output(command: Sequence[str], environ: Mapping[str, str]) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def main(arguments: Sequence[str]) -> int:
-    """Run the tests on each; 0 when all are green."""
-    failed = []
+def others() -> Iterator[tuple[str, Path]]:
+    """The other versions with an environment to test in; says which are missing. Raises CommandFailed."""
     for version in VERSIONS:
         if version == HERE.version:
             continue
@@ -58,15 +57,22 @@ def main(arguments: Sequence[str]) -> int:
             console.line("runtime", f"{version} is not on this machine: not tested")
             continue
         environment = environments.runtime(found)
-        try:
-            environments.ensure([environment])
-        except console.CommandFailed as failure:
-            console.report_failure(failure)
-            return 1
-        console.line("runtime", f"{version}: {found.path}")
-        command = [str(environment.python), "-m", "pytest", *(arguments or ["tests/unit"])]
-        if subprocess.run(command, cwd=ROOT, check=False).returncode:  # noqa: S603
-            failed.append(version)
+        environments.ensure([environment])
+        yield version, environment.python
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the tests on each; 0 when all are green."""
+    failed = []
+    try:
+        for version, python in others():
+            console.line("runtime", f"{version}: {python.relative_to(ROOT)}")
+            command = [str(python), "-m", "pytest", *(arguments or ["tests/unit"])]
+            if subprocess.run(command, cwd=ROOT, check=False).returncode:  # noqa: S603
+                failed.append(version)
+    except console.CommandFailed as failure:
+        console.report_failure(failure)
+        return 1
     if failed:
         print(f"  runtime       red on {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

@@ -4,12 +4,17 @@ A small library, compiled here and preloaded, moves the wall clock of the tests 
 else of the machine. Every test begins 50 ms before midnight, and time goes on.
 """
 
+import itertools
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from localstack import console
+from localstack.environments import HERE
+from tools import runtimes
 
 SOURCE = Path(__file__).with_name("wall_clock.c")
 ROOT = SOURCE.parents[2]
@@ -41,16 +46,17 @@ def library(folder: Path) -> Path:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the tests at each moment; 0 when all are green."""
+    """Run the tests at each moment, on another Python each time as far as there are more; 0 when all are green."""
     failed = []
     with tempfile.TemporaryDirectory(prefix="wall-clock-") as folder:
         preloaded = library(Path(folder))
-        for name, (moment, zone) in MOMENTS.items():
-            print(f"  clock         {moment} TZ={zone}: {name}", flush=True)
+        pythons = itertools.cycle([(HERE.version, Path(sys.executable)), *runtimes.others()])
+        for (name, (moment, zone)), (version, python) in zip(MOMENTS.items(), pythons, strict=False):
+            console.line("clock", f"{moment} TZ={zone} Python {version}: {name}")
             environment = os.environ | {"MOMENT": moment, "TZ": zone, "LD_PRELOAD": str(preloaded)}
-            command = [sys.executable, "-m", "pytest", "-p", "tests.clock.moving", *(arguments or ["tests/unit"])]
+            command = [str(python), "-m", "pytest", "-p", "tests.clock.moving", *(arguments or ["tests/unit"])]
             if subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode:
-                failed.append(moment)
+                failed.append(f"{moment} on {version}")
     if failed:
         print(f"  clock         red at {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

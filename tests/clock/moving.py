@@ -61,11 +61,16 @@ def moving(moment: datetime) -> Iterator[WallClock]:
 
 
 class EveryTestAt:
-    """Sets the clock before each test's first fixture."""
+    """Sets the clock before each test's first fixture, and before a module of tests, which may read it, too."""
 
     def __init__(self, clock: WallClock, moment: datetime) -> None:
         self._clock = clock
         self._moment = moment
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collectstart(self) -> None:
+        """Begin to collect tests (a hook of pytest)."""
+        self._clock.set(self._moment)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self) -> None:

@@ -6,6 +6,7 @@ each layer are installed once, from its lock file, and kept in .local/test-layer
 
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -89,10 +90,12 @@ def run(
 ) -> "subprocess.CompletedProcess[str]":
     """Run code in a Python that sees the standard library and this path only."""
     # -I: no variables of Python, no user's packages. -S: no site-packages. -B: no byte code among the sources.
+    # What moves the clock of this process must move the child's: `make test-clock`.
+    clock = {name: os.environ[name] for name in ("LD_PRELOAD", "WALL_CLOCK") if name in os.environ}
     start = f"import sys; sys.path[:0] = {[str(entry) for entry in path]!r}; call = {call!r}\n"
     return subprocess.run(
         [sys.executable, "-I", "-S", "-B", "-c", start + code],
-        env={"AWS_DEFAULT_REGION": "us-east-1", "HOME": "/nonexistent", **(variables or {})},
+        env={"AWS_DEFAULT_REGION": "us-east-1", "HOME": "/nonexistent", **clock, **(variables or {})},
         capture_output=True,
         text=True,
         check=False,
