@@ -78,10 +78,8 @@ def fuzzer(root: Path = ROOT) -> Environment:
 
 def runtime(interpreter: Interpreter, root: Path = ROOT) -> Environment:
     """The environment of the unit tests on another Python."""
-    version = interpreter.version
-    return Environment(
-        f"python{version}", root / ".local/runtimes" / version, (root / "requirements/dev.txt",), interpreter
-    )
+    name, folder = f"python{interpreter.version}", root / ".local/runtimes" / interpreter.version
+    return Environment(name, folder, development(root).locks, interpreter)
 
 
 def fingerprint(environment: Environment) -> str:
