@@ -51,7 +51,7 @@ class Part:
     def database_at(self, url: str) -> None:
         self._number += 1
         client = boto3.client("secretsmanager")
-        arn = client.create_secret(Name=f"database-{id(self)}-{self._number}", SecretString=url)["ARN"]
+        arn = client.create_secret(Name=f"database-{uuid4().hex}-{self._number}", SecretString=url)["ARN"]
         self._monkeypatch.setenv("DATABASE_SECRET_ARN", arn)
 
     def buckets_are(self, image: str, speech: str) -> None:
