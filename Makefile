@@ -22,7 +22,7 @@ NOT_SHIPPED := --no-emit-package dnspython
 
 # ---------------------------------------------------------------- environments
 
-.PHONY: python environment environments
+.PHONY: python environment environments setup-dev install-deps
 
 python:
 	@if [ -z "$(PYTHON)" ] || ! $(PYTHON) -c '$(IS_FIT)' 2>/dev/null; then \
@@ -35,12 +35,24 @@ environment: python
 environments: python
 	@$(PYTHON) -m localstack.environments
 
+setup-dev install-deps: environments ## make the environments with all that is locked (every other command does so, too)
+	@echo "  environment   .venv and .local/platform are ready; nothing else needs installing (make up starts the platform)"
+
 # ---------------------------------------------------------------- the platform on this machine
 
-.PHONY: up down status logs logs-auth logs-image logs-speech healthcheck build deploy promote describe
-.PHONY: database-stop database-start sam-local-env
+.PHONY: up up-build down status logs healthcheck build deploy promote describe database-stop database-start sam-local-env
+
+# A service is a folder of functions/; the old platform said speech for tts.
+SERVICES := $(sort $(notdir $(patsubst %/__init__.py,%,$(wildcard functions/*/__init__.py))) speech)
+LOGS := $(SERVICES:%=logs-%)
+DEV := $(SERVICES:%=dev-%)
+.PHONY: $(LOGS) $(DEV)
 
 up: environments ## start everything, deploy what changed, print the URL
+	@$(PLATFORM) up
+
+up-build: environments ## build, then start everything (make up builds what changed by itself)
+	@$(PLATFORM) build
 	@$(PLATFORM) up
 
 down: ## stop everything; the state stays
@@ -52,8 +64,11 @@ status: environment ## what runs, where it listens, what is deployed
 logs: environment ## follow the logs of all functions and of the platform
 	@$(PLATFORM) logs all
 
-logs-auth logs-image logs-speech: environment ## follow the logs of one service
+$(LOGS): environment ## follow the logs of one service
 	@$(PLATFORM) logs $(@:logs-%=%)
+
+$(DEV): environments ## start everything, have each saved edit of one service live in a second or two, follow its logs
+	@$(PLATFORM) dev $(@:dev-%=%)
 
 healthcheck: environment ## GET /healthz?deep=true
 	@$(PLATFORM) healthcheck
@@ -174,6 +189,6 @@ clean: down ## remove builds and environments (STATE=1: also accounts, pictures 
 	  elif [ -d .local/state ]; then echo "  state         kept in .local/state (make clean STATE=1 removes it)"; fi
 
 help: ## this list
-	@sed -nE 's/^([a-z][a-z -]*):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r names text; do \
+	@sed -nE 's/^\$$\(LOGS\)/$(LOGS)/; s/^\$$\(DEV\)/$(DEV)/; s/^([a-z][a-z -]*):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r names text; do \
 	  for name in $$names; do printf '  %-17s %s\n' "$$name" "$$text"; done; done
 	@echo; echo "  Settings: API_PORT=3000 AWS_PORT=4566 IMAGE_PROVIDERS=pollinations,offline TTS_PROVIDERS=gtts,offline PYTHON=python3"

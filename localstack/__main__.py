@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from localstack import commands, console, functions_log, history, promotion, sam_local, settings, smoke
+from localstack import commands, console, functions_log, history, live, promotion, sam_local, settings, smoke
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,8 +19,9 @@ def parser() -> argparse.ArgumentParser:
     for name in ("up", "down", "status", "build", "deploy", "healthcheck", "describe"):
         choices.add_parser(name, help=getattr(commands, name).__doc__.splitlines()[0])
     log = choices.add_parser("logs", help="follow the logs")
-    log.add_argument("part", nargs="?", choices=sorted(functions_log.PARTS), default="all")
+    log.add_argument("part", nargs="?", default=functions_log.EVERYTHING, help="a service; all of them if not said")
     log.add_argument("--no-follow", action="store_true", help="print what there is and end")
+    choices.add_parser("dev", help="put each edit of a service live").add_argument("service")
     choices.add_parser("promote", help="make an account an admin").add_argument("email")
     choices.add_parser("smoke", help="call one part of the API").add_argument("part", choices=sorted(smoke.PARTS))
     choices.add_parser("sam-local", help="write the functions' environment for sam local start-api")
@@ -53,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         match options.command:
             case "logs":
                 functions_log.show(config, options.part, follow=not options.no_follow)
+            case "dev":
+                live.watch_service(config, options.service)
             case "promote":
                 promotion.promote(config, options.email)
             case "smoke":

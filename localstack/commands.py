@@ -23,6 +23,8 @@ from localstack.settings import ACCESS_KEY, REGION, ROOT, SECRET_KEY, STACK_NAME
 # A crowded machine takes its time.
 START_SECONDS = 180
 HEALTH_SECONDS = 180
+# In place of the fingerprint of what is deployed: no sources have it, so the next deployment is a whole one.
+EDITED = "edited in place"
 HEALTH_PATH = "/healthz?deep=true"
 
 EXAMPLE = """
@@ -37,7 +39,7 @@ EXAMPLE = """
 
 
 @contextlib.contextmanager
-def _alone(home: Path) -> Iterator[None]:
+def alone(home: Path) -> Iterator[None]:
     """One command at a time changes a platform; a second one waits for the first."""
     lock_file = home / "run" / "command.lock"
     lock_file.parent.mkdir(parents=True, exist_ok=True)
@@ -77,6 +79,7 @@ def _start(settings: Settings, instance: Instance) -> None:
     command = [
         environments.platform().python, "-u", "-m", "localstack.server", "--home", settings.home,
         "--api-port", str(settings.api_port), "--aws-port", str(settings.aws_port),
+        *(word for port in settings.legacy_ports for word in ("--legacy-port", str(port))),
     ]  # fmt: skip
     if settings.server_log.exists():
         settings.server_log.replace(settings.server_log.with_suffix(".log.1"))
@@ -149,6 +152,16 @@ def _deploy(settings: Settings, instance: Instance) -> None:
     (settings.state / "deployed").write_text(stack.fingerprint(settings))
 
 
+def mark_edited(settings: Settings) -> None:
+    """Write down that functions no longer have the code that was deployed."""
+    (settings.state / "deployed").write_text(EDITED)
+
+
+def _is_edited(settings: Settings) -> bool:
+    stamp = settings.state / "deployed"
+    return stamp.exists() and stamp.read_text() == EDITED
+
+
 def _is_deployed(settings: Settings) -> bool:
     """Whether what is deployed is what the sources say."""
     stamp = settings.state / "deployed"
@@ -164,7 +177,7 @@ def up(settings: Settings) -> None:
 
     When a step fails, nothing that this command started is left running.
     """
-    with _alone(settings.home):
+    with alone(settings.home):
         instance = Instance(settings.home)
         described = instance.description()
         reason = _reason_to_restart(described, settings) if described else None
@@ -185,13 +198,18 @@ def up(settings: Settings) -> None:
             if described is None:
                 _stop(settings, instance)
             raise
+        serving = instance.description()
     _print_ready(settings)
+    if serving is not None:
+        _print_legacy_ports(serving)
 
 
 def _reason_to_restart(described: Description, settings: Settings) -> str | None:
     """Why the running process cannot serve what is asked; None when it can."""
     if (described.api_port, described.aws_port) != (settings.api_port, settings.aws_port):
         return f"running on ports {described.api_port} and {described.aws_port}"
+    if described.legacy_ports_wanted != settings.legacy_ports:
+        return "running with other LEGACY_PORTS"
     if described.program != program_digest():
         return "older than its sources"
     return None
@@ -219,6 +237,15 @@ def _print_ready(settings: Settings) -> None:
     console.line("stop", "make down (the state stays)")
 
 
+def _print_legacy_ports(described: Description) -> None:
+    """Print where the old services' clients find the API, and why not where they do not."""
+    if described.legacy_ports:
+        console.line("API, too", ", ".join(f"http://localhost:{port}" for port in described.legacy_ports))
+    for port in sorted(set(described.legacy_ports_wanted) - set(described.legacy_ports)):
+        owner = f"{ports.owner(port)} has it" if ports.is_taken(port) else "it was taken at the start"
+        console.line(f"port {port}", f"not ours: {owner} (LEGACY_PORTS)")
+
+
 def _shown(path: Path) -> str:
     """A path as short as it can be said from the clone."""
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
@@ -234,7 +261,7 @@ def _stop(settings: Settings, instance: Instance) -> bool:
 
 def down(settings: Settings) -> None:
     """Stop everything; the state stays."""
-    with _alone(settings.home), console.step("platform", "stopping") as step:
+    with alone(settings.home), console.step("platform", "stopping") as step:
         stopped = _stop(settings, Instance(settings.home))
         step.note = "stopped" if stopped else "was not running"
 
@@ -242,7 +269,7 @@ def down(settings: Settings) -> None:
 def deploy(settings: Settings) -> None:
     """Put the present sources live on the running platform."""
     running = running_settings(settings)
-    with _alone(running.home):
+    with alone(running.home):
         _deploy(running, Instance(running.home))
 
 
@@ -281,12 +308,13 @@ def status(settings: Settings) -> None:
     console.line("platform", f"running, process {described.pid}")
     console.line("PostgreSQL", f"running, process {database.pid}" if database else "NOT running (make database-start)")
     console.line("API", running.api_url)
+    _print_legacy_ports(described)
     console.line("AWS", f"{running.aws_url} (key {ACCESS_KEY}, secret {SECRET_KEY}, region {REGION})")
     state = stack.status(running)
     console.line("stack", f"{STACK_NAME} {state or 'not deployed'}")
     if state:
         fresh = "as the sources" if _is_deployed(running) else "older than the sources (make deploy)"
-        console.line("deployed", fresh)
+        console.line("deployed", "edited in place (make deploy)" if _is_edited(running) else fresh)
         health, _body = _get(running.api_url + HEALTH_PATH)
         console.line("health", str(health))
         for name, value in sorted(stack.outputs(running).items()):

@@ -8,28 +8,28 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from localstack import stack
+from localstack import services, stack
 from localstack.commands import running_settings
 from localstack.settings import Settings
 
-# Part -> the folders of its functions, which their log groups are named after; none is every function.
-PARTS: dict[str, tuple[str, ...]] = {
-    "all": (),
-    "auth": ("auth", "users"),
-    "image": ("image",),
-    "speech": ("tts",),
-}
+EVERYTHING = "all"
 POLL_SECONDS = 1.0
 FIRST_MINUTES = 15
 
 
 def log_groups(part: str, resources: list[dict[str, Any]]) -> dict[str, str]:
-    """Log group -> `service/function`, for the functions of a part."""
+    """Log group -> `service/function`, for the functions of a service, or of all.
+
+    Raises CommandFailed when no function is of this service.
+    """
     names = [
         resource["PhysicalResourceId"] for resource in resources if resource["ResourceType"] == "AWS::Logs::LogGroup"
     ]
     shown = {name: "/".join(name.split("/")[-2:]) for name in names}
-    return {name: short for name, short in shown.items() if not PARTS[part] or short.split("/")[0] in PARTS[part]}
+    if part == EVERYTHING:
+        return shown
+    folders = services.folders(part, {short.split("/")[0] for short in shown.values()})
+    return {name: short for name, short in shown.items() if short.split("/")[0] in folders}
 
 
 def _read(logs: Any, groups: dict[str, str], since: int) -> list[tuple[int, str, str]]:
@@ -69,16 +69,16 @@ class _Tail:
         return text.splitlines()
 
 
-def show(settings: Settings, part: str, *, follow: bool) -> None:
+def show(settings: Settings, part: str, *, follow: bool, minutes: float = FIRST_MINUTES) -> None:
     """Print the last minutes of a part's logs, then what comes, until interrupted."""
     running = running_settings(settings)
     logs = stack.client(running, "logs")
     groups = log_groups(part, stack.resources(running))
     platform = _Tail(running.server_log)
     seen: set[tuple[int, str, str]] = set()
-    since = int((time.time() - FIRST_MINUTES * 60) * 1000)
+    since = int((time.time() - minutes * 60) * 1000)
     while True:
-        for text in platform.lines() if part == "all" else []:
+        for text in platform.lines() if part == EVERYTHING else []:
             print(f"{'':12} {'platform':20} {text}")
         fresh = [entry for entry in _read(logs, groups, since) if entry not in seen]
         for entry in fresh:

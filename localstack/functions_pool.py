@@ -30,13 +30,25 @@ def install(lambda_runtime: Any, lambda_service: Any, interpreter: Path, unpacke
     _finish_calls(lambda_runtime, lambda_service)
 
 
+# MiniStack's script for Python puts the function's package on the path, and then the layers before it.
+PACKAGE_FIRST = "    sys.path.insert(0, code_dir)\n"
+BEFORE_IMPORT = "    _ms_install_invoke_depth()\n    try:\n"
+
+
 def _use_interpreter(lambda_runtime: Any, interpreter: Path) -> None:
-    """Functions see Python, boto3 and their layers, as on AWS; not what MiniStack itself needs."""
+    """Functions see Python, boto3 and their layers, as on AWS; not what MiniStack itself needs.
+
+    And they see their own package before their layers.
+    """
     detect = lambda_runtime._detect_runtime_binary
 
     def detected(runtime: str) -> tuple[str, str]:
         binary, script = detect(runtime)
-        return (str(interpreter), script) if runtime.startswith("python") else (binary, script)
+        if not runtime.startswith("python"):
+            return binary, script
+        if script.count(BEFORE_IMPORT) != 1:
+            raise RuntimeError("MiniStack starts Python functions in another way than it did")
+        return str(interpreter), script.replace(BEFORE_IMPORT, PACKAGE_FIRST + BEFORE_IMPORT)
 
     lambda_runtime._detect_runtime_binary = detected
 

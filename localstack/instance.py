@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -27,6 +28,9 @@ class Description:
     api_port: int
     aws_port: int
     program: str
+    legacy_ports: tuple[int, ...] = ()
+    # What was asked for; less when others had some of them.
+    legacy_ports_wanted: tuple[int, ...] = ()
 
 
 def program_digest() -> str:
@@ -57,13 +61,15 @@ class Instance:
                 return True
         return False
 
-    def describe(self, pid: int, settings: Settings) -> None:
+    def describe(self, pid: int, settings: Settings, legacy_ports: Sequence[int]) -> None:
         """Write down where the platform listens."""
         content = {
             "pid": pid,
             "api_port": settings.api_port,
             "aws_port": settings.aws_port,
             "program": program_digest(),
+            "legacy_ports": list(legacy_ports),
+            "legacy_ports_wanted": list(settings.legacy_ports),
         }
         temporary = self.description_file.with_suffix(".tmp")
         temporary.write_text(json.dumps(content))
@@ -76,6 +82,7 @@ class Instance:
         except (FileNotFoundError, json.JSONDecodeError):
             return None
         known = {field.name: content.get(field.name, "") for field in fields(Description)}
+        known |= {name: tuple(known[name]) for name in ("legacy_ports", "legacy_ports_wanted")}
         return Description(**known) if self.is_running() else None
 
     def forget(self) -> None:

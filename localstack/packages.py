@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import zipfile
@@ -37,6 +38,21 @@ def _digest(folder: Path, content: list[Path]) -> str:
         state.update(f"{path.relative_to(folder)}\0{os.access(path, os.X_OK)}\0{len(data)}\0".encode())
         state.update(data)
     return state.hexdigest()
+
+
+def code_digest(content: bytes) -> str:
+    """An archive's digest as Lambda writes it, CodeSha256."""
+    return base64.b64encode(hashlib.sha256(content).digest()).decode()
+
+
+def function_archives(packed_template: Path) -> dict[str, Path]:
+    """The archive of each function of a packed template, by its logical name."""
+    template: dict[str, Any] = yaml.safe_load(packed_template.read_text())
+    return {
+        name: Path(resource["Properties"]["CodeUri"])
+        for name, resource in template["Resources"].items()
+        if resource["Type"] == FUNCTION
+    }
 
 
 def _zip(folder: Path, content: list[Path], archive: Path) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from localstack import edge, environments, postgres, settings
+from localstack import edge, environments, ports, postgres, settings
 from localstack.console import CommandFailed
 from localstack.emulator import Emulator
 from localstack.instance import Instance
@@ -41,6 +41,21 @@ def _addresses(port: int) -> list[str]:
     return [*addresses, f"[::1]:{port}"]
 
 
+def _free_legacy_ports(config: settings.Settings) -> list[int]:
+    """Those that nobody else has: the platform does without the others, and they may be another clone's."""
+    return [port for port in config.legacy_ports if not ports.is_taken(port) and _can_be_bound(port)]
+
+
+def _can_be_bound(port: int) -> bool:
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
+
+
 def _take(lock: IO[str]) -> bool:
     """Take the platform's lock; a command that only asks whether we run holds it for an instant."""
     for _attempt in range(20):
@@ -57,16 +72,14 @@ async def _serve(config: settings.Settings, instance: Instance) -> None:
     serve = importlib.import_module("hypercorn.asyncio").serve
     hypercorn = importlib.import_module("hypercorn.config").Config()
     emulator = Emulator(environments.functions().python, config.run / "packages")
-    application = edge.by_port(
-        {
-            config.api_port: edge.api_listener(
-                emulator.application, edge.Endpoint(instance.endpoint_file), config.api_port
-            ),
-            config.aws_port: edge.aws_listener(emulator.application, emulator.save),
-        },
-        lifespan=emulator.application,
-    )
-    hypercorn.bind = [*_addresses(config.api_port), *_addresses(config.aws_port)]
+    endpoint = edge.Endpoint(instance.endpoint_file)
+    legacy_ports = _free_legacy_ports(config)
+    listeners = {
+        port: edge.api_listener(emulator.application, endpoint, port) for port in (config.api_port, *legacy_ports)
+    }
+    listeners[config.aws_port] = edge.aws_listener(emulator.application, emulator.save)
+    application = edge.by_port(listeners, lifespan=emulator.application)
+    hypercorn.bind = [address for port in listeners for address in _addresses(port)]
     hypercorn.graceful_timeout = GRACE_SECONDS
     hypercorn.shutdown_timeout = GRACE_SECONDS
     hypercorn.keep_alive_timeout = 75
@@ -87,7 +100,7 @@ async def _serve(config: settings.Settings, instance: Instance) -> None:
                 logger.exception("the platform's state could not be saved")
 
     saving = asyncio.create_task(save_regularly())
-    instance.describe(os.getpid(), config)
+    instance.describe(os.getpid(), config, legacy_ports)
     try:
         await serve(application, hypercorn, shutdown_trigger=ending.wait)
     finally:
@@ -101,8 +114,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--api-port", type=int, required=True)
     parser.add_argument("--aws-port", type=int, required=True)
+    parser.add_argument("--legacy-port", type=int, action="append", default=[])
     options = parser.parse_args(arguments)
-    config = settings.Settings(options.home, options.api_port, options.aws_port, template=Path())
+    config = settings.Settings(
+        options.home, options.api_port, options.aws_port, template=Path(), legacy_ports=tuple(options.legacy_port)
+    )
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
     instance = Instance(config.home)

@@ -21,6 +21,9 @@ SECRET_KEY = "test"  # noqa: S105  the emulator's documented root credentials; i
 ARTIFACT_BUCKET = "sam-artifacts-llm-microservices"
 DATABASE_SECRET = "llm-microservices/database"  # noqa: S105  a name, not a secret
 
+# Where the old platform had its services for images and for speech.
+LEGACY_PORTS = "8000,8001"
+
 # What this machine's stack has where the template's default is for AWS. An environment variable wins over it:
 # IMAGE_PROVIDERS for ImageProviders, and so for every parameter.
 LOCAL_PARAMETERS = {
@@ -50,6 +53,8 @@ class Settings:
     aws_port: int
     template: Path
     parameters: Mapping[str, str] = field(default_factory=dict)
+    # More ports of the API: those where the clients of the old services look for it.
+    legacy_ports: tuple[int, ...] = ()
 
     @property
     def api_url(self) -> str:
@@ -104,11 +109,16 @@ def read_dotenv(path: Path) -> dict[str, str]:
     return values
 
 
-def _port(values: Mapping[str, str], name: str, default: int) -> int:
-    text = values.get(name, "").strip() or str(default)
+def _port(name: str, text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
         raise CommandFailed("settings", f"{name} is {text!r}, not a port", f"set {name} to a number from 1 to 65535")
     return int(text)
+
+
+def _legacy_ports(text: str, others: tuple[int, int]) -> tuple[int, ...]:
+    """The ports of a list such as `8000,8001`, without those that the platform has for something else."""
+    ports = [_port("LEGACY_PORTS", part.strip()) for part in text.split(",") if part.strip()]
+    return tuple(port for port in dict.fromkeys(ports) if port not in others)
 
 
 def declared(path: Path) -> list[str]:
@@ -128,7 +138,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     Raises CommandFailed for a port that is not one, and when there is no template.
     """
     values = {**read_dotenv(ROOT / ".env"), **(os.environ if environ is None else environ)}
-    api_port, aws_port = _port(values, "API_PORT", 3000), _port(values, "AWS_PORT", 4566)
+    api_port = _port("API_PORT", values.get("API_PORT", "").strip() or "3000")
+    aws_port = _port("AWS_PORT", values.get("AWS_PORT", "").strip() or "4566")
     if api_port == aws_port:
         raise CommandFailed("settings", f"API_PORT and AWS_PORT are both {api_port}", "give them two different ports")
     path = Path(values.get("SAM_TEMPLATE") or ROOT / "template.yaml").resolve()
@@ -141,4 +152,5 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         aws_port=aws_port,
         template=path,
         parameters={name: value for name, value in chosen.items() if value} | fixed,
+        legacy_ports=_legacy_ports(values.get("LEGACY_PORTS", LEGACY_PORTS), (api_port, aws_port)),
     )

@@ -142,9 +142,14 @@ def build(settings: Settings) -> Path:
     return packages.pack(folder / "template.yaml", sources)
 
 
+def layer_name(folder: str) -> str:
+    """The template's name of a layer: `layers/core` is CoreLayer."""
+    return f"{folder.capitalize()}Layer"
+
+
 def _make_layer(settings: Settings, layer: Path, folder: Path) -> None:
-    """Make one layer: `layers/core` is the template's CoreLayer."""
-    name = f"{layer.name.capitalize()}Layer"
+    """Make one layer."""
+    name = layer_name(layer.name)
     artifacts = folder / name
     shutil.rmtree(artifacts, ignore_errors=True)
     artifacts.mkdir()
@@ -261,6 +266,17 @@ def _repair(settings: Settings) -> None:
         ) from error
 
 
+def _put_back(settings: Settings, built_template: Path) -> None:
+    """Give the functions that were edited in place the code of the template: CloudFormation knows nothing of edits."""
+    functions = client(settings, "lambda")
+    deployed = {resource["LogicalResourceId"]: resource["PhysicalResourceId"] for resource in resources(settings)}
+    for name, archive in packages.function_archives(built_template).items():
+        content = archive.read_bytes()
+        code = functions.get_function_configuration(FunctionName=deployed[name])["CodeSha256"]
+        if code != packages.code_digest(content):
+            functions.update_function_code(FunctionName=deployed[name], ZipFile=content)
+
+
 def deploy(settings: Settings, built_template: Path, database_url: str, endpoint_file: Path) -> None:
     """Run `sam deploy --config-env local` and note the API's address for the platform's listener.
 
@@ -280,6 +296,7 @@ def deploy(settings: Settings, built_template: Path, database_url: str, endpoint
         if reasons:
             failure.why = reasons[0]
         raise
+    _put_back(settings, built_template)
     temporary = endpoint_file.with_suffix(".tmp")
     temporary.write_text(json.dumps(_find_api(settings)))
     temporary.replace(endpoint_file)

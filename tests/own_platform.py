@@ -37,6 +37,7 @@ def running_platform(home: Path, variables: Mapping[str, str]) -> Iterator[Platf
         "LOCAL_DIR": str(home),
         "API_PORT": str(api_port),
         "AWS_PORT": str(aws_port),
+        "LEGACY_PORTS": "",
         "BCRYPT_ROUNDS": "10",
         **variables,
     }

@@ -57,6 +57,7 @@ class Platform:
             "SAM_TEMPLATE": str(self.template),
             "API_PORT": str(self.api_port),
             "AWS_PORT": str(self.aws_port),
+            "LEGACY_PORTS": "",
             **self.variables,
             **variables,
         }
