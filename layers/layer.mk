@@ -12,6 +12,7 @@ machine := $(if $(filter arm64,$(ARCHITECTURE)),aarch64,x86_64)
 # Python 3.11 runs on Amazon Linux 2 (glibc 2.26), later ones on Amazon Linux 2023 (glibc 2.34).
 wheels := $(if $(filter 3.8 3.9 3.10 3.11,$(version)),manylinux_2_17,manylinux_2_28)
 target := $(ARTIFACTS_DIR)/python
+on_amazon_linux_2 := $(if $(filter lambda,$(LAYER_TARGET)),$(filter manylinux_2_17,$(wheels)))
 
 uv := $(shell command -v uv)
 # Asked, not only looked for: a version manager's stand-in may be there for a Python that is not.
@@ -41,6 +42,12 @@ endef
 define compile
 $(if $(interpreter),$(interpreter) -m compileall -q --invalidation-mode unchecked-hash -s $(1) -p /opt/python $(2),\
 echo "$(2): python$(version) is not on this machine: shipped without byte code, slower cold starts")
+endef
+
+# $(call refuse,PACKAGE): say why the layer cannot be built, before an installer says it in its way.
+define refuse
+@echo "Error: $(1) has no wheel for Python $(version) on $(ARCHITECTURE) Lambda (Amazon Linux 2): take python3.12 or later" >&2
+@exit 1
 endef
 
 # $(call build,NAME): the packages that requirements.txt locks, and the package NAME.

@@ -159,10 +159,10 @@ def _make_layer(settings: Settings, layer: Path, folder: Path) -> None:
 
 def sam_build(settings: Settings, folder: Path) -> None:
     """Run `sam build` into a folder of this platform's own."""
-    cache = settings.home / f"build-cache-{settings.parameters['PythonRuntime']}-{settings.parameters['Architecture']}"
+    # SAM's own cache would not see what a makefile reads from the environment; the makefiles have LAYER_CACHE.
     command = _sam(
-        settings, "build", "--cached", "--parallel", "--template-file", settings.template, "--build-dir", folder,
-        "--cache-dir", cache, *_overrides(settings.parameters),
+        settings, "build", "--no-cached", "--parallel", "--template-file", settings.template, "--build-dir", folder,
+        *_overrides(settings.parameters),
     )  # fmt: skip
     _run(command, settings, "sam build", "fix what the log names, then run the same command again")
 
