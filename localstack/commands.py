@@ -162,7 +162,7 @@ def _is_edited(settings: Settings) -> bool:
     return stamp.exists() and stamp.read_text() == EDITED
 
 
-def _is_deployed(settings: Settings) -> bool:
+def is_deployed(settings: Settings) -> bool:
     """Whether what is deployed is what the sources say."""
     stamp = settings.state / "deployed"
     return (
@@ -216,7 +216,7 @@ def _reason_to_restart(described: Description, settings: Settings) -> str | None
 
 
 def _bring_up_stack(settings: Settings, instance: Instance) -> None:
-    if _is_deployed(settings):
+    if is_deployed(settings):
         try:
             _wait_until_healthy(settings)
         except console.CommandFailed:
@@ -313,7 +313,7 @@ def status(settings: Settings) -> None:
     state = stack.status(running)
     console.line("stack", f"{STACK_NAME} {state or 'not deployed'}")
     if state:
-        fresh = "as the sources" if _is_deployed(running) else "older than the sources (make deploy)"
+        fresh = "as the sources" if is_deployed(running) else "older than the sources (make deploy)"
         console.line("deployed", "edited in place (make deploy)" if _is_edited(running) else fresh)
         health, _body = _get(running.api_url + HEALTH_PATH)
         console.line("health", str(health))

@@ -30,6 +30,7 @@ from localstack.settings import Settings
 
 STEP_MILLISECONDS = 20  # without another change, and an edit is complete
 DEBOUNCE_MILLISECONDS = 200
+BEGIN_MILLISECONDS = 200
 LOG_RETRY_SECONDS = 2.0
 
 
@@ -217,40 +218,58 @@ def watch_service(settings: Settings, service: str) -> None:
     functions = Functions(settings, sources, service)
     layers = sorted({layer for each in functions.layers().values() for layer in each})
     watched = [f"functions/{folder}" for folder in folders] + [f"layers/{layer}" for layer in layers]
-    line("watching", ", ".join(watched) + " (Ctrl-C ends it)")
     threading.Thread(target=_follow_log, args=(settings, service), daemon=True).start()
     try:
-        _watch(settings, sources, functions)
+        for changes in _changes(sources, settings.template):
+            ours = [path for path in changes if not _is_of_another_service(path, sources, folders)]
+            if ours or not (changes or commands.is_deployed(settings)):
+                _put_live(settings, sources, functions, ours)
+            if not changes:
+                line("watching", ", ".join(watched) + " (Ctrl-C ends it)")
     except KeyboardInterrupt:
         print()
         line("ended", "the edits stay live; `make deploy` makes them the stack's")
 
 
-def _watch(settings: Settings, sources: Sources, functions: Functions) -> None:
-    paths = [path for path in (sources.functions, sources.layers, settings.template) if path.exists()]
-    for changes in watch(*paths, watch_filter=DefaultFilter(), step=STEP_MILLISECONDS, debounce=DEBOUNCE_MILLISECONDS):
-        noticed = time.time()
+def _changes(sources: Sources, template: Path) -> Iterator[list[Path]]:
+    """What changed, each time that something did; first, and once, nothing: from then on no change is missed."""
+    paths = [path for path in (sources.functions, sources.layers, template) if path.exists()]
+    begun = False
+    for changes in watch(
+        *paths,
+        watch_filter=DefaultFilter(),
+        step=STEP_MILLISECONDS,
+        debounce=DEBOUNCE_MILLISECONDS,
+        rust_timeout=BEGIN_MILLISECONDS,
+        yield_on_timeout=True,
+    ):
+        if not begun:
+            begun = True
+            yield []
         changed = sorted({Path(path) for _kind, path in changes if not Path(path).is_dir()})
-        changed = [path for path in changed if not _is_of_another_service(path, sources, functions.folders)]
-        if not changed:
-            continue
-        names = ", ".join(_shown(path, settings) for path in changed)
-        if any(_needs_deployment(path, sources) for path in changed):
-            line("not live", f"{names}: needs `make deploy`")
-        try:
-            with commands.alone(settings.home):
-                updated = functions.update()
-        except SourceError as error:
-            line("not live", f"the code before it stays: {error}")
-        except FileNotFoundError:
-            continue  # moved while it was read: that is a change of its own
-        except (BotoCoreError, ClientError) as error:
-            line("not live", f"{names}: {error} (is the platform running? make status)")
-        else:
-            if updated:
-                seconds = time.time() - _saved_at(changed, noticed)
-                count = f"{len(updated)} function{'s' if len(updated) > 1 else ''}"
-                line("live", f"after {seconds:.1f} s, in {count}: {names}")
+        if changed:
+            yield changed
+
+
+def _put_live(settings: Settings, sources: Sources, functions: Functions, changed: list[Path]) -> None:
+    noticed = time.time()
+    names = ", ".join(_shown(path, settings) for path in changed) or "what was edited since the deployment"
+    if any(_needs_deployment(path, sources) for path in changed):
+        line("not live", f"{names}: needs `make deploy`")
+    try:
+        with commands.alone(settings.home):
+            updated = functions.update()
+    except SourceError as error:
+        line("not live", f"the code before it stays: {error}")
+    except FileNotFoundError:
+        return  # moved while it was read: that is a change of its own
+    except (BotoCoreError, ClientError) as error:
+        line("not live", f"{names}: {error} (is the platform running? make status)")
+    else:
+        if updated:
+            seconds = time.time() - _saved_at(changed, noticed)
+            count = f"{len(updated)} function{'s' if len(updated) > 1 else ''}"
+            line("live", f"after {seconds:.1f} s, in {count}: {names}")
 
 
 def _shown(path: Path, settings: Settings) -> str:

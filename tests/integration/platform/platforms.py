@@ -52,24 +52,37 @@ class Platform:
 
     def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         """Run `python -m localstack COMMAND` and return its output and status."""
-        environment = os.environ | {
+        return subprocess.run(
+            [sys.executable, "-m", "localstack", *command],
+            cwd=ROOT,
+            env=self._environment() | variables,
+            capture_output=True,
+            text=True,
+            timeout=1200,
+            check=False,
+        )
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command that goes on until it is interrupted; its output and errors are one stream."""
+        return subprocess.Popen(
+            [sys.executable, "-u", "-m", "localstack", *command],
+            cwd=ROOT,
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        return os.environ | {
             "LOCAL_DIR": str(self.home),
             "SAM_TEMPLATE": str(self.template),
             "API_PORT": str(self.api_port),
             "AWS_PORT": str(self.aws_port),
             "LEGACY_PORTS": "",
             **self.variables,
-            **variables,
         }
-        return subprocess.run(
-            [sys.executable, "-m", "localstack", *command],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=1200,
-            check=False,
-        )
 
     def get(self, path: str, method: str = "GET", **headers: str) -> Answer:
         """Call the API."""

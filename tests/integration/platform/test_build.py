@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
 from localstack import settings, stack
+
 from tests.integration.platform.platforms import ROOT
 
 TEMPLATE = """

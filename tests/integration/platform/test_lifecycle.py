@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
+from localstack.ports import is_taken
 
 from tests.integration.platform.platforms import SAMPLE, Platform, free_port
 
@@ -237,3 +238,32 @@ def test_make_help_lists_every_target_with_its_purpose() -> None:
     required |= {"test-protected", "lint", "format", "promote", "clean", "help"}
     listed = dict(entry.split(None, 1) for entry in printed.splitlines() if re.match(r"  [a-z]", entry))
     assert required <= set(listed)
+
+
+def test_the_api_is_at_the_old_services_ports_too_where_they_are_free(tmp_path: Path, sample_project: Path) -> None:
+    free, taken = free_port(), free_port()
+    platform = Platform(tmp_path / "legacy", sample_project / "template.yaml")
+    platform.variables = {"GREETING": "old friends", "LEGACY_PORTS": f"{free},{taken},{platform.api_port}"}
+    try:
+        with socket.socket() as stranger:
+            stranger.bind(("127.0.0.1", taken))
+            stranger.listen()
+
+            started = platform.run("up")
+
+            assert started.returncode == 0, started.stderr
+            answer = platform.call(f"http://localhost:{free}/healthz")
+            assert answer.json()["greeting"].endswith("old friends")
+            for printed in (started.stdout, platform.run("status").stdout):
+                assert f"http://localhost:{free}" in printed
+                assert re.search(rf"port {taken} +not ours: .*process {os.getpid()}", printed)
+        own = [process for process in psutil.net_connections("tcp") if process.pid == platform.pid]
+        listening = {entry.laddr[0] for entry in own if entry.status == psutil.CONN_LISTEN and entry.laddr[1] == free}
+        assert listening <= {"127.0.0.1", "::1"}
+
+        again = platform.run("up", LEGACY_PORTS="")
+
+        assert "other LEGACY_PORTS: restarting" in again.stdout
+        assert not is_taken(free)
+    finally:
+        platform.run("down")
