@@ -243,7 +243,7 @@ def test_make_help_lists_every_target_with_its_purpose() -> None:
 def test_the_api_is_at_the_old_services_ports_too_where_they_are_free(tmp_path: Path, sample_project: Path) -> None:
     free, taken = free_port(), free_port()
     platform = Platform(tmp_path / "legacy", sample_project / "template.yaml")
-    platform.variables = {"GREETING": "old friends", "LEGACY_PORTS": f"{free},{taken},{platform.api_port}"}
+    platform.variables = {"GREETING": "friends", "LEGACY_PORTS": f"{free},{taken},{platform.api_port}"}
     try:
         with socket.socket() as stranger:
             stranger.bind(("127.0.0.1", taken))
@@ -253,7 +253,7 @@ def test_the_api_is_at_the_old_services_ports_too_where_they_are_free(tmp_path: 
 
             assert started.returncode == 0, started.stderr
             answer = platform.call(f"http://localhost:{free}/healthz")
-            assert answer.json()["greeting"].endswith("old friends")
+            assert answer.json()["greeting"].endswith("friends")
             for printed in (started.stdout, platform.run("status").stdout):
                 assert f"http://localhost:{free}" in printed
                 assert re.search(rf"port {taken} +not ours: .*process {os.getpid()}", printed)

@@ -75,9 +75,9 @@ def greeting(platform: Platform, path: str = "/healthz", **headers: str) -> str:
 
 
 def test_an_edit_of_a_function_or_of_its_layer_is_live_beside_its_log(running: Platform, sources: Path) -> None:
-    before = greeting(running)
     with dev(running, "sample") as watch:
         watch.until("watching .*functions/sample, layers/sample")
+        before = greeting(running)
 
         edit(sources / "functions/sample/public.py", 'os.environ["GREETING"]', '"edited"')
         assert "functions/sample/public.py" in watch.until(r"live +after \d+\.\d s")
@@ -96,11 +96,11 @@ def test_an_edit_of_a_function_or_of_its_layer_is_live_beside_its_log(running: P
 
 
 def test_a_syntax_error_is_shown_with_its_line_and_the_code_before_it_stays(running: Platform, sources: Path) -> None:
-    before = greeting(running)
     public = sources / "functions/sample/public.py"
     line = len(public.read_text().splitlines()) + 1
     with dev(running, "sample") as watch:
         watch.until("watching")
+        before = greeting(running)
         with public.open("a") as content:
             content.write("def broken(:\n")
 
@@ -111,9 +111,10 @@ def test_a_syntax_error_is_shown_with_its_line_and_the_code_before_it_stays(runn
 
 def test_an_edit_that_was_taken_back_is_gone_after_the_next_deployment(running: Platform, sources: Path) -> None:
     public = sources / "functions/sample/public.py"
-    text, before = public.read_text(), greeting(running)
+    text = public.read_text()
     with dev(running, "sample") as watch:
         watch.until("watching")
+        before = greeting(running)
         edit(public, 'os.environ["GREETING"]', '"edited"')
         watch.until(r"live +after")
         watch.interrupt()
