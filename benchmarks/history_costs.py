@@ -23,8 +23,8 @@ from generation.history import History
 from generation.indexing import index
 from generation.library import Library
 from generation.segments import Day
-from generation.services import IMAGE
 from generation.storage import Bucket
+from image.service import SERVICE as IMAGE
 
 LINES_OF_ALL_WRITERS = 128
 RACE_LENGTH = 100

@@ -11,7 +11,7 @@ from core import ids, times
 from generation import keys, records
 from generation.records import Line, Record
 from generation.segments import CONTENT_TYPE, SEGMENT_BYTES
-from generation.services import IMAGE
+from image.service import SERVICE as IMAGE
 
 DAY = date(2026, 11, 22)
 PROMPT = (

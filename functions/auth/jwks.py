@@ -3,11 +3,10 @@
 import os
 from typing import Annotated
 
-from aws_lambda_powertools.event_handler import Response
 from typing_extensions import TypedDict
 
 from core.description import Described
-from core.http import Api
+from core.http import JSON, Api, Response
 
 api = Api()
 
@@ -32,11 +31,11 @@ class KeySet(TypedDict):
 @api.get(
     "/.well-known/jwks.json",
     operation_id="getKeys",
-    responses={200: {"description": "The key set.", "content": {"application/json": {"model": KeySet}}}},
+    answers={200: {"": "The key set.", JSON: KeySet}},
 )
 def jwks() -> Response[str]:
     """200 with the key set; a key is in it before the first token is signed with it, so it may be cached."""
-    return Response(200, "application/json", os.environ["JWKS"], {"Cache-Control": "public, max-age=300"})
+    return Response(200, JSON, os.environ["JWKS"], {"Cache-Control": "public, max-age=300"})
 
 
 handler = api

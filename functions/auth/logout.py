@@ -1,10 +1,8 @@
 """POST /auth/logout: end the session of a refresh token, or all of its user's."""
 
-from aws_lambda_powertools.event_handler import Response
-
 from accounts import service
 from accounts.requests import LogoutRequest
-from core.http import Api, no_content
+from core.http import Api, Response, no_content
 
 api = Api()
 

@@ -1,12 +1,10 @@
 """POST /auth/password: replace the caller's password and end all other sessions."""
 
-from aws_lambda_powertools.event_handler import Response
-
 from accounts import service
 from accounts.errors import WrongPassword
 from accounts.requests import PasswordChange
 from core.errors import TooManyRequests
-from core.http import REQUIRED, Api, no_content
+from core.http import REQUIRED, Api, Response, no_content
 
 api = Api(caller=REQUIRED)
 

@@ -1,12 +1,10 @@
 """POST /auth/register: make an account and log it in."""
 
-from aws_lambda_powertools.event_handler import Response
-
 from accounts import service
 from accounts.models import TokensWithUser
 from accounts.requests import Registration
 from core.errors import Conflict
-from core.http import Api
+from core.http import JSON, Api, Response
 
 api = Api()
 
@@ -15,7 +13,7 @@ api = Api()
 def register(registration: Registration) -> Response[TokensWithUser]:
     """201 with tokens and the user; 409 when the address is taken, without regard to case."""
     answer = service.from_env().register(registration.email, registration.password, api.client)
-    return Response(201, "application/json", answer)
+    return Response(201, JSON, answer)
 
 
 handler = api

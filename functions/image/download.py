@@ -1,32 +1,6 @@
 """GET /image/{id}/download: a signed URL of a picture."""
 
-from aws_lambda_powertools.event_handler import Response
+from generation.endpoints.download import download
+from image.service import SERVICE
 
-from core.errors import NotFound
-from core.http import OPTIONAL, Api
-from core.query import Flag
-from generation.library import Download, open_library
-from generation.services import IMAGE
-
-api = Api(caller=OPTIONAL)
-
-
-@api.get(
-    "/image/<record_id>/download",
-    operation_id="downloadImage",
-    responses={
-        200: {"description": "The URL.", "content": {"application/json": {"model": Download}}},
-        302: {"description": "To the URL."},
-    },
-    errors=(NotFound,),
-)
-def download(record_id: str, redirect: Flag = False) -> Response[Download | None]:
-    """200 with the URL or, with ``redirect=true``, 302 to it; 404 like the generation itself."""
-    answer = open_library(IMAGE).download(record_id, api.caller)
-    if redirect:
-        # Where nothing is said, API Gateway says application/json, which an empty body is not.
-        return Response(302, "text/plain", headers={"Location": answer["url"]})
-    return Response(200, "application/json", answer)
-
-
-handler = api
+handler = download(SERVICE)

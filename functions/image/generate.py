@@ -1,27 +1,42 @@
 """POST /image/generate: turn a prompt into a picture."""
 
+import re
 import secrets
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
-from aws_lambda_powertools.event_handler import Response
-from pydantic import BaseModel, Field
+from pydantic import BeforeValidator, Field
 
-from core.errors import BadGateway, Conflict, GatewayTimeout
-from core.http import OPTIONAL, Api
-from generation import chain
-from generation.idempotency import once
-from generation.library import open_library
-from generation.providers import ImageRequest
-from generation.records import Generation
-from generation.requests import JSON_INTEGER, IdempotencyKey, ImageSize, ModelName, Prompt
-from generation.services import IMAGE
+from core.description import Described
+from generation.endpoints.generate import Order, Wanted, generate
+from generation.pictures import ImageRequest
+from generation.requests import JSON_INTEGER, ModelName, Prompt
+from image.service import SERVICE
 
 MAX_SEED = 2**31 - 1
+SMALLEST_SIDE = 64
+LARGEST_SIDE = 2048
+_SIZE = re.compile(r"([1-9]\d{1,3})x([1-9]\d{1,3})", re.ASCII)
 
-api = Api(caller=OPTIONAL)
+
+def _image_size(size: object) -> object:
+    match = _SIZE.fullmatch(size) if isinstance(size, str) else None
+    if match is None or not all(SMALLEST_SIDE <= int(side) <= LARGEST_SIDE for side in match.groups()):
+        raise ValueError(f"Must be WIDTHxHEIGHT in pixels, each {SMALLEST_SIDE} to {LARGEST_SIDE}, such as 1024x1024.")
+    return size
 
 
-class ImageGeneration(BaseModel):
+# 64 to 2048.
+_SIDE = "(6[4-9]|[7-9][0-9]|[1-9][0-9]{2}|1[0-9]{3}|20[0-3][0-9]|204[0-8])"
+ImageSize = Annotated[
+    str,
+    # Before the type is looked at, so that what is no text at all is told the form, too.
+    BeforeValidator(_image_size),
+    Described("Width and height in pixels, each 64 to 2048.", pattern=f"^{_SIDE}x{_SIDE}$", examples=["512x512"]),
+]
+
+
+class ImageGeneration(Wanted):
     """What picture to make."""
 
     prompt: Annotated[Prompt, Field(max_length=2000, examples=["a red fox in snow"])]
@@ -29,30 +44,12 @@ class ImageGeneration(BaseModel):
     seed: Annotated[int, Field(strict=True, ge=0, le=MAX_SEED), JSON_INTEGER] | None = None
     model: ModelName = "flux"
 
-
-@api.post(
-    "/image/generate", operation_id="generateImage", status_code=201, errors=(Conflict, BadGateway, GatewayTimeout)
-)
-def generate(wanted: ImageGeneration, key: IdempotencyKey = None) -> Response[Generation]:
-    """201 with the generation, which a key that was sent before makes the first one."""
-    generation = once(
-        lambda: paint(wanted), key, caller=api.caller_key, service=IMAGE, request=wanted, context=api.lambda_context
-    )
-    return Response(201, "application/json", generation, {"Location": generation["links"]["self"]})
+    def order(self, providers: Sequence[Any]) -> Order:
+        """Without a seed, one is drawn and told, so that the picture can be made again."""
+        width, height = (int(side) for side in self.size.split("x"))
+        seed = secrets.randbelow(MAX_SEED + 1) if self.seed is None else self.seed
+        request = ImageRequest(self.prompt, width, height, seed, self.model)
+        return Order(request, self.prompt, {"size": self.size, "seed": seed, "model": self.model})
 
 
-def paint(wanted: ImageGeneration) -> Generation:
-    """A new picture. Without a seed, one is drawn and told, so that the picture can be made again."""
-    width, height = (int(side) for side in wanted.size.split("x"))
-    seed = secrets.randbelow(MAX_SEED + 1) if wanted.seed is None else wanted.seed
-    return open_library(IMAGE).generate(
-        chain.image_providers(),
-        ImageRequest(wanted.prompt, width, height, seed, wanted.model),
-        caller=api.caller,
-        prompt=wanted.prompt,
-        params={"size": wanted.size, "seed": seed, "model": wanted.model},
-        remaining_ms=api.lambda_context.get_remaining_time_in_millis(),
-    )
-
-
-handler = api
+handler = generate(SERVICE, ImageGeneration)

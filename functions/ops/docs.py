@@ -2,11 +2,9 @@
 
 from typing import Annotated
 
-from aws_lambda_powertools.event_handler import Response
-
 from core.description import Described
 from core.errors import NotFound
-from core.http import Api
+from core.http import Api, Response
 from ops import page
 
 # Scripts and styles are ours alone; Swagger UI draws its icons from data: URLs.
@@ -21,7 +19,7 @@ api = Api()
 @api.get(
     "/docs",
     operation_id="getDocs",
-    responses={200: {"description": "The page.", "content": {"text/html": {"schema": {"type": "string"}}}}},
+    answers={200: {"": "The page.", "text/html": {"type": "string"}}},
 )
 def docs() -> Response[str]:
     """200 with the page, in HTML."""
@@ -30,15 +28,10 @@ def docs() -> Response[str]:
 
 
 @api.get(
-    "/docs/<asset>",
+    "/docs/{asset}",
     operation_id="getDocsAsset",
     summary="A script or a style of the page",
-    responses={
-        200: {
-            "description": "The file.",
-            "content": {kind: {"schema": {"type": "string"}} for kind in sorted(set(page.TYPES.values()))},
-        }
-    },
+    answers={200: {"": "The file."} | {kind: {"type": "string"} for kind in sorted(set(page.TYPES.values()))}},
     errors=(NotFound,),
 )
 def asset(asset: Annotated[str, Described("Its name.", enum=sorted(page.TYPES))]) -> Response[str]:

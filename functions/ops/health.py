@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Required
 
 from typing_extensions import TypedDict
@@ -82,10 +83,10 @@ def _signing_keys() -> str | None:
 
 
 def _storage() -> str | None:
-    from generation.services import IMAGE, SPEECH
+    from generation.services import found
     from generation.storage import open_bucket
 
-    for service in (IMAGE, SPEECH):
+    for service in found(Path(__file__).parents[1]):
         open_bucket(os.environ[f"{service.name.upper()}_BUCKET"]).reachable()
     return None
 

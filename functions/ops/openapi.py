@@ -3,9 +3,7 @@
 from functools import lru_cache
 from pathlib import Path
 
-from aws_lambda_powertools.event_handler import Response
-
-from core.http import Api
+from core.http import JSON, Api, Response
 
 api = Api()
 
@@ -19,16 +17,11 @@ def committed() -> str:
 @api.get(
     "/openapi.json",
     operation_id="getDescription",
-    responses={
-        200: {
-            "description": "An OpenAPI document.",
-            "content": {"application/json": {"schema": {"type": "object", "required": ["openapi", "info", "paths"]}}},
-        }
-    },
+    answers={200: {"": "An OpenAPI document.", JSON: {"type": "object", "required": ["openapi", "info", "paths"]}}},
 )
 def description() -> Response[str]:
     """200 with the description; its server is relative, so it holds wherever it is read from."""
-    return Response(200, "application/json", committed(), {"Cache-Control": "public, max-age=300"})
+    return Response(200, JSON, committed(), {"Cache-Control": "public, max-age=300"})
 
 
 handler = api

@@ -8,19 +8,26 @@ is answered by ``{"from", "to", "next", "records", "lines"}`` and, as lists of i
 import os
 from dataclasses import asdict
 from datetime import date, timedelta
-from typing import Annotated, Any, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, Self
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from core.logging import logger
 from generation.repair import GRACE, Auditor, Findings
-from generation.services import IMAGE, SPEECH
+from generation.services import found
 from generation.storage import open_bucket
 
 # Another day is begun only when this much of the function's time is left, and twice what the longest one has taken.
 LEAST_MILLISECONDS = 120_000
-SERVICES = {IMAGE.name: (IMAGE, "IMAGE_BUCKET"), SPEECH.name: (SPEECH, "TTS_BUCKET")}
+SERVICES = {service.name: service for service in found(Path(__file__).parents[1])}
+
+
+def _known(name: str) -> str:
+    if name not in SERVICES:
+        raise ValueError(f"must be one of {', '.join(SERVICES)}")
+    return name
 
 
 class Order(BaseModel):
@@ -28,7 +35,7 @@ class Order(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    service: Literal["image", "tts"]
+    service: Annotated[str, AfterValidator(_known)]
     first: Annotated[date, Field(alias="from")]
     last: Annotated[date, Field(alias="to")]
     user: Annotated[str, Field(pattern=r"^(anonymous|[0-9a-f-]{36})$")] | None = None
@@ -45,8 +52,9 @@ class Order(BaseModel):
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Audit the days of the order, the first one whatever the time, the others while there is time."""
     order = Order.model_validate(event)
-    service, variable = SERVICES[order.service]
-    auditor = Auditor(service, open_bucket(os.environ[variable]), grace=timedelta(seconds=order.grace))
+    service = SERVICES[order.service]
+    bucket = open_bucket(os.environ[f"{service.name.upper()}_BUCKET"])
+    auditor = Auditor(service, bucket, grace=timedelta(seconds=order.grace))
     whole = Findings()
     longest = 0
     for number in range((order.last - order.first).days + 1):

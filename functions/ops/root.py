@@ -4,11 +4,10 @@ import json
 from functools import lru_cache
 from typing import Annotated
 
-from aws_lambda_powertools.event_handler import Response
 from typing_extensions import TypedDict
 
 from core.description import Described
-from core.http import Api
+from core.http import JSON, Api, Response
 from ops import openapi
 
 # The page has no script, no style and no picture.
@@ -63,19 +62,14 @@ def about() -> Platform:
 @api.get(
     "/",
     operation_id="getPlatform",
-    responses={
-        200: {
-            "description": "The platform.",
-            "content": {"application/json": {"model": Platform}, "text/html": {"schema": {"type": "string"}}},
-        }
-    },
+    answers={200: {"": "The platform.", JSON: Platform, "text/html": {"type": "string"}}},
 )
 def root() -> Response[Platform | str]:
     """200 in JSON or, for a browser, in HTML."""
     headers = {"Cache-Control": "public, max-age=300", "Vary": "Accept"}
     if not _is_browser(api.header("Accept") or ""):
-        return Response(200, "application/json", about(), headers)
-    page = PAGE.format(**about(), prefix=_prefix(api.current_event.request_context.path or "/"))
+        return Response(200, JSON, about(), headers)
+    page = PAGE.format(**about(), prefix=_prefix((api.event.get("requestContext") or {}).get("path") or "/"))
     return Response(200, "text/html; charset=utf-8", page, headers | {"Content-Security-Policy": POLICY})
 
 

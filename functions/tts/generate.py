@@ -1,56 +1,46 @@
 """POST /tts/generate: turn a prompt into speech."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from aws_lambda_powertools.event_handler import Response
-from pydantic import BaseModel, Field
+from pydantic import BeforeValidator, Field
 
-from core.errors import BadGateway, Conflict, GatewayTimeout
-from core.http import OPTIONAL, Api
-from generation import chain
-from generation.idempotency import once
-from generation.library import open_library
-from generation.providers import SpeechRequest
-from generation.records import Generation
-from generation.requests import IdempotencyKey, Prompt, Voice, require_voice
-from generation.services import SPEECH
+from core.description import Described
+from generation.endpoints.generate import Order, Wanted, generate
+from generation.requests import Prompt
+from generation.speech import SpeechProvider, SpeechRequest, require_voice
+from tts.service import SERVICE
 
-api = Api(caller=OPTIONAL)
+# What every provider speaks; a single one may speak more.
+VOICES = [
+    "af", "am", "ar", "bg", "bn", "bs", "ca", "cs", "cy", "da", "de", "el", "en", "es", "et", "eu", "fi", "fr",
+    "fr-CA", "gu", "hi", "hr", "hu", "id", "is", "it", "iw", "ja", "kn", "ko", "la", "lt", "lv", "ml", "mr", "ms",
+    "my", "ne", "nl", "no", "pa", "pl", "pt", "pt-PT", "ro", "ru", "si", "sk", "sq", "sr", "sv", "sw", "ta", "te",
+    "th", "tr", "uk", "ur", "vi", "yue", "zh", "zh-CN", "zh-TW"
+]  # fmt: skip
 
 
-class SpeechGeneration(BaseModel):
+def _voice(voice: object) -> object:
+    if not isinstance(voice, str):
+        raise ValueError(f"Must be one of: {', '.join(VOICES)}.")
+    return voice
+
+
+Voice = Annotated[str, BeforeValidator(_voice), Described("The language to speak.", enum=VOICES)]
+
+
+class SpeechGeneration(Wanted):
     """What to say, in which language, at which pace."""
 
     prompt: Annotated[Prompt, Field(max_length=4096, examples=["Good morning."])]
     voice: Voice = "en"
     model: Literal["gtts", "gtts-slow"] = "gtts"
 
-
-@api.post(
-    "/tts/generate", operation_id="generateSpeech", status_code=201, errors=(Conflict, BadGateway, GatewayTimeout)
-)
-def generate(wanted: SpeechGeneration, key: IdempotencyKey = None) -> Response[Generation]:
-    """201 with the generation, which a key that was sent before makes the first one.
-
-    422 that names the choices for a voice that no provider speaks.
-    """
-    require_voice(wanted.voice, chain.voices(chain.speech_providers()))
-    generation = once(
-        lambda: speak(wanted), key, caller=api.caller_key, service=SPEECH, request=wanted, context=api.lambda_context
-    )
-    return Response(201, "application/json", generation, {"Location": generation["links"]["self"]})
+    def order(self, providers: Sequence[SpeechProvider]) -> Order:
+        """The text, its language and its pace, as they were sent. Raises ``Unprocessable`` for a voice of nobody's."""
+        require_voice(self.voice, providers)
+        request = SpeechRequest(self.prompt, self.voice, self.model)
+        return Order(request, self.prompt, {"voice": self.voice, "model": self.model})
 
 
-def speak(wanted: SpeechGeneration) -> Generation:
-    """New speech."""
-    return open_library(SPEECH).generate(
-        chain.speech_providers(),
-        SpeechRequest(wanted.prompt, wanted.voice, wanted.model),
-        caller=api.caller,
-        prompt=wanted.prompt,
-        params={"voice": wanted.voice, "model": wanted.model},
-        remaining_ms=api.lambda_context.get_remaining_time_in_millis(),
-    )
-
-
-handler = api
+handler = generate(SERVICE, SpeechGeneration)

@@ -1,6 +1,6 @@
 """GET /users/me: the account of the caller."""
 
-from accounts import service
+from accounts import own
 from accounts.models import User
 from core.http import REQUIRED, Api
 
@@ -10,7 +10,7 @@ api = Api(caller=REQUIRED)
 @api.get("/users/me", operation_id="getMe")
 def me() -> User:
     """200 with the user."""
-    return service.from_env().me(api.user.sub)
+    return own.from_env().me(api.user.sub)
 
 
 handler = api

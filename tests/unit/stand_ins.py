@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import FieldError
 from core.identity import Identity
-from generation.providers import Artifact, Deadline, ImageRequest, ProviderError, SpeechRequest, lacks_voice
+from generation.pictures import ImageRequest
+from generation.providers import Artifact, Deadline, ProviderError
+from generation.speech import SpeechRequest, lacks_voice
 from generation.storage import Bucket, Stored
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class Speaker:
         self.asked.append(request)
         if self.error:
             raise self.error
-        return Artifact(MP3, "audio/mpeg", self.name, "tongue-1", duration_seconds=1.25)
+        return Artifact(MP3, "audio/mpeg", self.name, "tongue-1", facts={"durationSeconds": 1.25})
 
 
 def failing_painter(reason: str = "status 503") -> Painter:

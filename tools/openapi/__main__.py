@@ -6,7 +6,8 @@ import sys
 from collections.abc import Sequence
 
 from tools.openapi.breaking import breaking_changes
-from tools.openapi.sources import COMMITTED, add_to_path
+from tools.sources import DESCRIPTION as COMMITTED
+from tools.sources import add_to_path
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

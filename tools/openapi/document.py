@@ -1,8 +1,8 @@
-"""The OpenAPI 3.1 document of the whole API, made from the resolvers of the functions.
+"""The OpenAPI 3.1 document of the whole API, made from the routes of the functions.
 
-Powertools describes the requests and the answers of each route. What all routes have in common follows from what
-``core.http`` does for each: who may call it (``Api.caller``), the problems that it and its kind can answer, the headers
-that every answer carries.
+Powertools describes the bodies of requests; of the answers the routes tell. What all routes have in common follows from
+what ``core.http`` does for each: who may call it (``Api.who``), the problems that it and its kind can answer, the
+headers that every answer carries.
 """
 
 import importlib
@@ -13,13 +13,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args, get_origin, get_type_hints
 
-from aws_lambda_powertools.event_handler.api_gateway import Route
+from pydantic import TypeAdapter
 
-from core import errors
+from core import areas, errors
+from core.areas import Area
+from core.bodies import literal
+from core.description import Described
 from core.errors import ProblemError
-from core.http import OPTIONAL, REQUIRED, Api
+from core.http import JSON, OPTIONAL, REQUIRED, Api, Response, Route
 from tools.openapi.components import (
     EVERY_ANSWER,
     HEADERS,
@@ -32,16 +35,8 @@ from tools.openapi.components import (
     kinds,
     response_of,
 )
-from tools.openapi.sources import ROOT
+from tools.sources import FUNCTIONS, ROOT
 
-# Each package of functions with its tag, in the order of the document.
-TAGS = {
-    "auth": ("Accounts", "Make an account, log in, keep and end sessions."),
-    "users": ("Accounts", ""),
-    "image": ("Images", "Make pictures, read, list, download and delete them."),
-    "tts": ("Speech", "Make speech, read, list, download and delete it."),
-    "ops": ("Platform", "The state of the platform, and this description."),
-}
 INTRODUCTION = """\
 Accounts, images and speech behind one gateway.
 
@@ -55,6 +50,7 @@ IDENTIFIER = {
     "description": "UUIDv7, lower case. Any other text is the id of nothing: 404.",
     "schema": {"type": "string", "format": "uuid", "examples": ["019ab7d2-51f3-7c1e-9a51-6f0d2b7c4e10"]},
 }
+_METHODS = ("POST", "GET", "PATCH", "DELETE")
 # What any request can be answered, and what only one with a body, with other input, or with a token can.
 ALWAYS = (errors.TooManyRequests, errors.ServiceUnavailable)
 WITH_A_BODY = (errors.BadRequest, errors.PayloadTooLarge, errors.Unprocessable)
@@ -66,13 +62,9 @@ WITH_A_TOKEN = (errors.Unauthorized,)
 class Handler:
     """A module of functions/ that answers HTTP requests."""
 
+    area: Area
     module: ModuleType
     api: Api
-
-    @property
-    def tag(self) -> str:
-        """The part of the API that it belongs to."""
-        return TAGS[self.module.__name__.partition(".")[0]][0]
 
     @property
     def summary(self) -> str:
@@ -83,19 +75,19 @@ class Handler:
 
     @property
     def routes(self) -> list[Route]:
-        """Its routes, as the resolver keeps them."""
-        return [*self.api._static_routes, *self.api._dynamic_routes]
+        """Its routes."""
+        return list(self.api.routes.values())
 
 
 def handlers() -> Iterator[Handler]:
     """The modules of functions/ with at least one route, in the order of the document."""
-    for package in TAGS:
-        sources = sorted((ROOT / "functions" / package).glob("[a-z]*.py"))
-        modules = (importlib.import_module(f"{package}.{source.stem}") for source in sources)
-        found = [Handler(module, module.api) for module in modules if isinstance(getattr(module, "api", None), Api)]
-        # What makes things comes before what reads them, and that before what removes them.
-        with_routes = [handler for handler in found if handler.routes]
-        yield from sorted(with_routes, key=lambda handler: ("POST", "GET", "DELETE").index(handler.routes[0].method))
+    for area in areas.found(FUNCTIONS):
+        sources = sorted((FUNCTIONS / area.name).glob("[a-z]*.py"))
+        modules = (importlib.import_module(f"{area.name}.{source.stem}") for source in sources)
+        found = [(module, getattr(module, "handler", None)) for module in modules]
+        with_routes = [Handler(area, module, api) for module, api in found if isinstance(api, Api) and api.routes]
+        # What makes things comes before what reads them, and that before what changes and removes them.
+        yield from sorted(with_routes, key=lambda handler: _METHODS.index(handler.routes[0].method))
 
 
 def document() -> Json:
@@ -103,17 +95,14 @@ def document() -> Json:
     paths: dict[str, Json] = {}
     schemas: Json = {"Problem": PROBLEM}
     for handler in handlers():
-        described = handler.api.get_openapi_schema().model_dump(by_alias=True, exclude_none=True, mode="json")
-        for name, schema in described["components"]["schemas"].items():
-            if schemas.setdefault(name, schema) != schema:
-                raise ValueError(f"{handler.module.__name__} has another model of the name {name}")
         for route in handler.routes:
-            operations = paths.setdefault(_path(route), {})
+            operations = paths.setdefault(route.path, {})
             method = route.method.lower()
             if method in operations:
-                raise ValueError(f"{handler.module.__name__} has a route of another function: {method} {_path(route)}")
-            operations[method] = _operation(handler, route, described["paths"][route.openapi_path][method])
+                raise ValueError(f"{handler.module.__name__} has a route of another function: {method} {route.path}")
+            operations[method] = _operation(handler, route, schemas)
     _link(paths)
+    tags = {area.tag: area.about for area in reversed(list(areas.found(FUNCTIONS))) if area.about}
     whole: Json = {
         "openapi": "3.1.0",
         "info": {
@@ -123,7 +112,7 @@ def document() -> Json:
         },
         # Relative to this document, so that a stage's prefix is in it.
         "servers": [{"url": "./", "description": "Where this description was read from."}],
-        "tags": [{"name": name, "description": text} for name, text in TAGS.values() if text],
+        "tags": [{"name": name, "description": text} for name, text in reversed(tags.items())],
         "paths": paths,
         "components": {
             "securitySchemes": SECURITY,
@@ -140,32 +129,73 @@ def text() -> str:
     return json.dumps(document(), indent=1, ensure_ascii=False) + "\n"
 
 
-def _path(route: Route) -> str:
-    """The path as the template writes it: whatever has an id, the gateway calls it ``id``."""
-    return route.openapi_path.replace("{record_id}", "{id}").replace("{session_id}", "{id}")
-
-
-def _operation(handler: Handler, route: Route, described: Json) -> Json:
-    parameters = [_parameter(parameter) for parameter in described.get("parameters", [])]
+def _operation(handler: Handler, route: Route, schemas: Json) -> Json:
+    described = _body(handler.api, route, schemas)
+    parameters = [*_path_parameters(route), *_queries(route), *map(_header, described.get("parameters", []))]
     operation: Json = {
         "operationId": route.operation_id,
-        "tags": [handler.tag],
+        "tags": [handler.area.tag],
         "summary": handler.summary if route.summary is None else route.summary,
-        "description": (inspect.getdoc(route.func) or "").replace("``", "`"),
+        "description": (inspect.getdoc(route.function) or "").replace("``", "`"),
         "security": _security(handler.api),
     }
     if parameters:
         operation["parameters"] = parameters
     if "requestBody" in described:
         operation["requestBody"] = described["requestBody"]
-    succeeding = {
-        status: _success(int(status), answer) for status, answer in described["responses"].items() if status < "4"
-    }
     failing = {
         str(int(kind.status)): {"$ref": f"#/components/responses/{kind_of(kind.status).__name__}"}
         for kind in _problems(handler.api, route, operation)
     }
-    return operation | {"responses": succeeding | dict(sorted(failing.items()))}
+    return operation | {"responses": _successes(route, schemas) | dict(sorted(failing.items()))}
+
+
+def _body(api: Api, route: Route, schemas: Json) -> Json:
+    """What Powertools says of the route: its body and the headers that it takes. Adds the models to the schemas."""
+    if api.bodies is None or route.method not in ("POST", "PATCH"):
+        return {}
+    described = api.bodies.resolver.get_openapi_schema().model_dump(by_alias=True, exclude_none=True, mode="json")
+    for name, schema in described["components"]["schemas"].items():
+        _add(schemas, name, schema)
+    operation: Json = described["paths"][literal(route.path)][route.method.lower()]
+    return operation
+
+
+def _add(schemas: Json, name: str, schema: Json) -> None:
+    if schemas.setdefault(name, schema) != schema:
+        raise ValueError(f"there are two models of the name {name}")
+
+
+def _path_parameters(route: Route) -> Iterator[Json]:
+    """What has an id is called so in every path; any other parameter says itself what it is."""
+    hints = get_type_hints(route.function, include_extras=True)
+    arguments = list(inspect.signature(route.function).parameters)
+    for name, argument in zip(route.parameters, arguments, strict=False):
+        place = {"name": name, "in": "path", "required": True}
+        if name == "id":
+            yield place | IDENTIFIER
+            continue
+        keywords = [each.keywords for each in get_args(hints[argument]) if isinstance(each, Described)]
+        described = {key: value for each in keywords for key, value in each.items()}
+        yield place | {"description": described.pop("description", ""), "schema": {"type": "string"} | described}
+
+
+def _queries(route: Route) -> Iterator[Json]:
+    for parameter in route.queries.values():
+        described: Json = {"name": parameter.name, "in": "query", "required": False}
+        if parameter.description:
+            described["description"] = parameter.description
+        default = {} if parameter.default is None else {"default": parameter.default}
+        yield described | {"schema": dict(parameter.schema) | default}
+
+
+def _header(described: Json) -> Json:
+    """A header as it travels: there is no null in it. Powertools writes names of headers in lower case."""
+    schema = {name: part for name, part in described["schema"].items() if name != "description"}
+    if "anyOf" in schema:
+        (value,) = (choice for choice in schema.pop("anyOf") if choice != {"type": "null"})
+        schema |= value
+    return described | {"name": described["name"].title(), "schema": schema}
 
 
 def _link(paths: Mapping[str, Json]) -> None:
@@ -185,19 +215,6 @@ def _link(paths: Mapping[str, Json]) -> None:
         }
 
 
-def _parameter(described: Json) -> Json:
-    """A parameter as it travels: there is no null in a query or a header."""
-    if described["in"] == "path" and described["name"].endswith("_id"):
-        return described | {"name": "id"} | IDENTIFIER
-    schema = {name: part for name, part in described["schema"].items() if name != "description"}
-    if "anyOf" in schema:
-        (value,) = (choice for choice in schema.pop("anyOf") if choice != {"type": "null"})
-        schema |= value
-    # Powertools writes the names of headers in lower case.
-    name = described["name"].title() if described["in"] == "header" else described["name"]
-    return described | {"name": name, "schema": schema}
-
-
 def _security(api: Api) -> list[Json]:
     token: Json = {"accessToken": []}
     return {REQUIRED: [token], OPTIONAL: [{}, token]}.get(api.who, [])
@@ -205,7 +222,7 @@ def _security(api: Api) -> list[Json]:
 
 def _problems(api: Api, route: Route, operation: Json) -> Iterator[type[ProblemError]]:
     yield from ALWAYS
-    yield from api.errors[route.method, route.path]
+    yield from route.errors
     if operation["security"]:
         yield from WITH_A_TOKEN
     if "requestBody" in operation:
@@ -214,16 +231,39 @@ def _problems(api: Api, route: Route, operation: Json) -> Iterator[type[ProblemE
         yield from WITH_INPUT
 
 
-def _success(status: int, described: Json) -> Json:
-    """An answer as it is sent: 204 and 302 have no body, and a generation that was made is where its links say."""
-    answer = {"description": HTTPStatus(status).phrase} if "Successful" in described["description"] else described
-    names = [*EVERY_ANSWER, *HEADERS_OF_STATUS.get(HTTPStatus(status), ())]
-    content = described.get("content", {})
-    if status == HTTPStatus.CREATED and content["application/json"]["schema"].get("$ref", "").endswith("/Generation"):
-        names.append("Location")
-    answer = answer | {"headers": headers_of(names)}
-    without_body = {name: part for name, part in answer.items() if name != "content"}
-    return without_body if status in (HTTPStatus.NO_CONTENT, HTTPStatus.FOUND) else without_body | {"content": content}
+def _successes(route: Route, schemas: Json) -> Json:
+    """What it answers when all goes well, by status: what the route tells, else what its function returns."""
+    answers = dict(route.answers)
+    if not answers:
+        returned = get_type_hints(route.function, include_extras=True)["return"]
+        kind = get_args(returned)[0] if get_origin(returned) is Response else returned
+        answers = {route.status_code: {} if kind is type(None) else {JSON: kind}}
+    found: Json = {}
+    for number, told in answers.items():
+        status = HTTPStatus(number)
+        names = [*EVERY_ANSWER, *HEADERS_OF_STATUS.get(status, ())]
+        if status == HTTPStatus.CREATED and told and "Location" in route.headers:
+            names.append("Location")
+        found[str(number)] = {"description": told.get("", status.phrase), "headers": headers_of(names)}
+        content = {kind: {"schema": _schema(what, schemas)} for kind, what in told.items() if kind}
+        if content:
+            found[str(number)]["content"] = content
+    return found
+
+
+def _schema(what: Any, schemas: Json) -> Json:
+    """The schema of an answer: given as such, or of a type, whose models are added to the schemas."""
+    if isinstance(what, Mapping):
+        return dict(what)
+    kind = what() if inspect.isfunction(what) else what
+    schema: Json = TypeAdapter(kind).json_schema(mode="serialization", ref_template="#/components/schemas/{model}")
+    for name, model in schema.pop("$defs", {}).items():
+        _add(schemas, name, model)
+    if "properties" not in schema:
+        return schema
+    name = kind.__name__
+    _add(schemas, name, schema)
+    return {"$ref": f"#/components/schemas/{name}"}
 
 
 def _tidy(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What the accounts plane does: register, log in, refresh, log out, change a password, show and end sessions.
+"""What the accounts plane does: register, log in, refresh, log out, change a password.
 
 bcrypt never runs inside a transaction, and the signing key is read before one: what is committed can be answered.
 """
@@ -12,7 +12,8 @@ from accounts import common_passwords, database, passwords, sessions, users
 from accounts.connection import Cursor
 from accounts.database import Database
 from accounts.errors import REFRESH_REFUSED, TokenReused, WrongPassword
-from accounts.models import Session, Tokens, TokensWithUser, User
+from accounts.models import Tokens, TokensWithUser, User
+from accounts.own import OwnAccount, are_ids
 from accounts.password_guard import Claim, PasswordGuard
 from accounts.passwords import Match
 from accounts.refresh_tokens import RefreshToken
@@ -31,13 +32,10 @@ from core.settings import SettingsError
 ROLE_USER = "user"
 ROLE_ADMIN = "admin"
 
-# More than anybody has devices; the answer stays small.
-MOST_SESSIONS_SHOWN = 100
-
 _NONCE_BYTES = 32
 
 
-class Accounts:
+class Accounts(OwnAccount):
     """The operations of the accounts plane. Each raises ``ServiceUnavailable`` when the database is down.
 
     ``issuer`` is called by the operations that issue an access token; the others need no signing key.
@@ -53,11 +51,10 @@ class Accounts:
         refuse_common_passwords: bool = True,
         clock: Callable[[], datetime] = times.now,
     ) -> None:
-        self._database = database
+        super().__init__(database, clock=clock)
         self._issuer = issuer
         self._rounds = bcrypt_rounds
         self._refuse_common_passwords = refuse_common_passwords
-        self._clock = clock
         self._guard = PasswordGuard(database, bcrypt_rounds, clock)
 
     def register(self, email: str, password: str, client: ClientInfo) -> TokensWithUser:
@@ -148,13 +145,6 @@ class Accounts:
             now = self._clock()
             self._database.run(lambda cursor: sessions.end(cursor, token, now, everywhere=everywhere))
 
-    def me(self, user_id: str) -> User:
-        """The user of a valid access token. Raises ``Unauthorized`` when there is no such user (any more)."""
-        account = self._database.run(lambda cursor: users.by_id(cursor, user_id)) if _are_ids(user_id) else None
-        if account is None:
-            raise _no_account()
-        return account.shown()
-
     def change_password(self, user_id: str, session_id: str, current: str, new: str) -> None:
         """Replace the user's password and end all sessions but this one.
 
@@ -164,7 +154,7 @@ class Accounts:
         self._refuse_common(new, "newPassword")
 
         def look(cursor: Cursor) -> Claim:
-            found = users.by_id_with_hash(cursor, user_id) if _are_ids(user_id, session_id) else None
+            found = users.by_id_with_hash(cursor, user_id) if are_ids(user_id, session_id) else None
             if found is None or not sessions.is_live(cursor, user_id, session_id, self._clock()):
                 raise Unauthorized("This session has ended; log in again.", token_sent=True)
             return Claim(found[0].email, found)
@@ -185,31 +175,6 @@ class Accounts:
 
         self._guard.check(current, look, allowed, refusal=WrongPassword())
         logger.info("password changed", security_event="password_changed", user_id=user_id, session_id=session_id)
-
-    def live_sessions(self, user_id: str, session_id: str) -> list[Session]:
-        """The user's sessions that live, the last used first; ``session_id`` is of the one that asks.
-
-        Raises ``Unauthorized`` when there is no such user (any more).
-        """
-        now = self._clock()
-
-        def look(cursor: Cursor) -> list[sessions.Live] | None:
-            known = users.by_id(cursor, user_id)
-            return sessions.live(cursor, user_id, now, MOST_SESSIONS_SHOWN) if known else None
-
-        found = self._database.run(look) if _are_ids(user_id) else None
-        if found is None:
-            raise _no_account()
-        return [session.shown(current=session.id == session_id) for session in found]
-
-    def end_session(self, user_id: str, session_id: str) -> None:
-        """End a session of the user, which may have ended before. Raises ``NotFound`` for any other."""
-        now = self._clock()
-        if not _are_ids(user_id, session_id) or not self._database.run(
-            lambda cursor: sessions.end_one(cursor, user_id, session_id, now)
-        ):
-            raise NotFound("You have no such session.")
-        logger.info("session ended", security_event="session_ended", user_id=user_id, session_id=session_id)
 
     def promote(self, email: str) -> User:
         """Make a user an admin; tokens show it from their next refresh. Raises ``NotFound``."""
@@ -249,15 +214,6 @@ def _issuer(settings: AccountsSettings) -> Callable[[], TokenIssuer]:
         return TokenIssuer(key, settings.token_issuer, settings.token_audience)
 
     return issuer
-
-
-def _are_ids(*texts: str) -> bool:
-    """Whether the database takes them for ids; a token's may be anything that its issuer wrote."""
-    return all(map(ids.is_valid, texts))
-
-
-def _no_account() -> Unauthorized:
-    return Unauthorized("The account of this token does not exist any more.", token_sent=True)
 
 
 def _tokens(issuer: TokenIssuer, granted: Granted, account: Account, now: datetime) -> Tokens:

@@ -1,110 +1,145 @@
-"""The HTTP edge of every function: routing, validation, problem details, headers and one log line a request.
+"""The HTTP edge of every function: who calls, limits, problem details, headers and one log line a request.
 
-``Api`` is Powertools' REST resolver with the contract's common rules. A handler module makes one, says who may call
-it, puts a route on it and exports it as ``handler``.
+A handler module makes an ``Api``, says who may call it, puts a route on it and exports it as ``handler``. The gateway
+has found the route already, so answering a read takes a look into a dictionary; what has a body is validated by
+Powertools' resolver (``core.bodies``), which nothing else imports.
 """
 
-import base64
 import json
 import os
-import re
-import sys
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from aws_lambda_powertools.event_handler import APIGatewayRestResolver, CORSConfig, Response
-from aws_lambda_powertools.event_handler.api_gateway import ApiGatewayResolver
-from aws_lambda_powertools.event_handler.openapi.exceptions import RequestValidationError
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
-from core import identity, limits, streaming
+from core import identity, limits, query, streaming
 from core.client import ClientInfo
-from core.errors import (
-    BadRequest,
-    FieldError,
-    NotFound,
-    PayloadTooLarge,
-    ProblemError,
-    TooManyRequests,
-    Unauthorized,
-    Unprocessable,
-)
+from core.errors import NotFound, ProblemError, TooManyRequests, Unauthorized
 from core.identity import Identity
 from core.limits import Allowance
 from core.logging import logger
 
-# The longest valid body is a prompt of 4,096 astral characters, each written as two escapes of six bytes: 49 KB.
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+    from core.bodies import Bodies
+
+# The longest valid body of most routes is a prompt of 4,096 astral characters, each written as two escapes: 49 KB.
 MAX_BODY_BYTES = 64 * 1024
+JSON = "application/json"
 PROBLEM_JSON = "application/problem+json"
 RATE_LIMIT_HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
-# U+FFFD, which decoders put where bytes are not of their encoding.
-REPLACEMENT = "\ufffd"
-_BYTE_ORDER_MARK = "\ufeff"
-# Python reads no longer ones, and reading them takes the square of their length.
-_MOST_DIGITS = sys.int_info.default_max_str_digits
+_EXPOSED = ", ".join(("Location", *RATE_LIMIT_HEADERS, "Retry-After", "WWW-Authenticate", "X-Request-Id"))
 
 # Who calls a route: nobody in particular, whatever is sent; whoever sends a token, or is anonymous; a user.
 Caller = Callable[[Mapping[str, Any]], Identity | None]
 OPTIONAL: Caller = identity.optional
 REQUIRED: Caller = identity.required
 
-
 Errors = Sequence[type[ProblemError]]
 AnyCallableT = TypeVar("AnyCallableT", bound=Callable[..., Any])
+BodyT = TypeVar("BodyT")
 
 
 def _anybody(_event: Mapping[str, Any]) -> None:
     return None
 
 
-class Api(APIGatewayRestResolver):
-    """A resolver that answers in JSON, errors as RFC 9457 problem details, ``X-Request-Id`` on everything."""
+@dataclass(frozen=True, slots=True)
+class Response(Generic[BodyT]):
+    """What a route answers. A body that is no text is written as JSON; an iterator of texts leaves piece by piece."""
 
-    def __init__(self, caller: Caller = _anybody) -> None:
+    status_code: int
+    content_type: str | None = None
+    body: BodyT | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route of an API, with what the description tells of it.
+
+    ``path`` is as the template has it, and the values of its parameters are the first arguments of ``function``.
+    ``errors`` are the problems that only it and its like can answer, ``answers`` what it answers when it succeeds: by
+    status, media types with their schemas (a type, a function that makes one, or JSON Schema), and a description as
+    ``""``. ``headers`` are those of a success beside what every answer has.
+    """
+
+    method: str
+    path: str
+    function: Callable[..., Any]
+    operation_id: str
+    status_code: int
+    errors: Errors
+    answers: Mapping[int, Mapping[str, Any]]
+    summary: str | None
+    queries: Mapping[str, query.Parameter]
+    headers: Sequence[str] = ()
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of the path's parameters."""
+        return [part[1:-1] for part in self.path.split("/") if part.startswith("{")]
+
+
+class Api:
+    """A function's routes: answers in JSON, errors as RFC 9457 problem details, ``X-Request-Id`` on everything."""
+
+    def __init__(self, caller: Caller = _anybody, *, max_body_bytes: int = MAX_BODY_BYTES) -> None:
         self._origin = os.environ.get("CORS_ORIGIN", "*")
-        cors = CORSConfig(
-            allow_origin=self._origin,
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
-            expose_headers=["Location", *RATE_LIMIT_HEADERS, "Retry-After", "WWW-Authenticate", "X-Request-Id"],
-        )
-        super().__init__(enable_validation=True, cors=cors, serializer=_dumps, json_body_deserializer=_loads)
         self.who = caller
-        self.errors: dict[tuple[str, str], Errors] = {}
+        self.max_body_bytes = max_body_bytes
+        self.routes: dict[tuple[str, str], Route] = {}
+        self.bodies: Bodies | None = None
+        self.event: Mapping[str, Any] = {}
+        self.context: LambdaContext = None  # type: ignore[assignment]
         self._identity: Identity | None = None
         self._allowance: Allowance | None = None
-        self._events: Iterator[str] = iter(())
         self._cold = True
-        self.exception_handler(ProblemError)(_problem)
-        self.exception_handler(RequestValidationError)(_invalid)
-        self.not_found(lambda _error: _problem(NotFound("There is no such route.")))
 
-    # What a route can answer beside what all of its kind can; the API's description is made from it.
+    def get(self, path: str, **options: Any) -> Callable[[AnyCallableT], AnyCallableT]:
+        """A GET route, which answers HEAD, too (RFC 9110 §9.3.2); the options are those of ``Route``."""
+        return self._route("GET", path, options)
 
-    def get(self, rule: str, *, errors: Errors = (), **options: Any) -> Callable[[AnyCallableT], AnyCallableT]:  # type: ignore[override]
-        """A GET route; ``errors`` are the problems that only it and its like can answer."""
-        self.errors["GET", rule] = errors
-        return super().get(rule, **options)
-
-    def post(self, rule: str, *, errors: Errors = (), **options: Any) -> Callable[[AnyCallableT], AnyCallableT]:  # type: ignore[override]
-        """A POST route, like ``get``."""
-        self.errors["POST", rule] = errors
-        return super().post(rule, **options)
-
-    def delete(self, rule: str, *, errors: Errors = (), **options: Any) -> Callable[[AnyCallableT], AnyCallableT]:  # type: ignore[override]
+    def delete(self, path: str, **options: Any) -> Callable[[AnyCallableT], AnyCallableT]:
         """A DELETE route, like ``get``."""
-        self.errors["DELETE", rule] = errors
-        return super().delete(rule, **options)
+        return self._route("DELETE", path, options)
 
-    @staticmethod
-    def _compile_regex(rule: str, base_regex: str = "") -> re.Pattern[str]:
-        r"""The paths of a route: all of a text, where Powertools lets any path end in slashes and a newline.
+    def post(self, path: str, **options: Any) -> Callable[[AnyCallableT], AnyCallableT]:
+        """A POST route, whose body is a model of pydantic."""
+        return self._route("POST", path, options)
 
-        Gateways decode paths, so those are an id's own: ``/image/{id}%0A`` and ``/image/{id}%2F`` name nothing.
-        """
-        compiled: re.Pattern[str] = ApiGatewayResolver._compile_regex(rule, r"^{}\Z" if "<" in rule else r"^{}/*\Z")
-        return compiled
+    def patch(self, path: str, **options: Any) -> Callable[[AnyCallableT], AnyCallableT]:
+        """A PATCH route, like ``post``."""
+        return self._route("PATCH", path, options)
+
+    def _route(self, method: str, path: str, options: dict[str, Any]) -> Callable[[AnyCallableT], AnyCallableT]:
+        has_body = method in ("POST", "PATCH")
+        if has_body and self.bodies is None:
+            from core.bodies import Bodies
+
+            self.bodies = Bodies(self.max_body_bytes)
+
+        def register(function: AnyCallableT) -> AnyCallableT:
+            route = Route(
+                method,
+                path,
+                function,
+                options["operation_id"],
+                options.get("status_code", 200),
+                options.get("errors", ()),
+                options.get("answers", {}),
+                options.get("summary"),
+                {} if has_body else query.parameters(function),
+                options.get("headers", ()),
+            )
+            self.routes[method, path] = route
+            if has_body and self.bodies:
+                self.bodies.add(route)
+            return function
+
+        return register
 
     @property
     def caller(self) -> Identity | None:
@@ -121,22 +156,12 @@ class Api(APIGatewayRestResolver):
     @property
     def client(self) -> ClientInfo:
         """Where the request came from, as the gateway saw it."""
-        return ClientInfo.from_event(self.current_event.raw_event)
+        return ClientInfo.from_event(self.event)
 
     @property
     def caller_key(self) -> str:
         """What tells this caller from all others: a user's id, or the network of an anonymous one."""
         return _caller_key(self._identity, self.client)
-
-    def stream(self, events: Iterator[str]) -> Response[str]:
-        """200 with server-sent events (``core.streaming.event``), for a route to return.
-
-        Each leaves at once, and comments keep the connection alive; where the gateway does not stream, the answer is
-        all of them together. What should be problem details is raised before a route returns this.
-        """
-        # Powertools would copy an iterator into a list: ``resolve`` puts it in.
-        self._events = events
-        return Response(int(HTTPStatus.OK), streaming.EVENT_STREAM, "")
 
     @property
     def counted(self) -> bool:
@@ -145,26 +170,37 @@ class Api(APIGatewayRestResolver):
 
     def header(self, name: str) -> str | None:
         """A header of the request, whatever its case."""
-        return identity.header(self.current_event.raw_event, name)
+        return identity.header(self.event, name)
 
-    def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    @property
+    def remaining_ms(self) -> int:
+        """Milliseconds until Lambda ends the invocation."""
+        return self.context.get_remaining_time_in_millis()
+
+    def stream(self, events: Iterator[str]) -> Response[Iterator[str]]:
+        """200 with server-sent events (``core.streaming.event``), for a route to return.
+
+        Each leaves at once, and comments keep the connection alive; where the gateway does not stream, the answer is
+        all of them together. What should be problem details is raised before a route returns this.
+        """
+        return Response(int(HTTPStatus.OK), streaming.EVENT_STREAM, events)
+
+    def __call__(self, event: Mapping[str, Any], context: "LambdaContext") -> dict[str, Any]:
         """Answer one API Gateway event; never raises."""
         start = time.perf_counter()
+        self.event, self.context = event, context
         self._identity = self._allowance = None
-        self._events = iter(())
         request_id = _request_id(event, context)
         with logger.append_context_keys(request_id=request_id):
             try:
                 self._admit(event)
-                response = super().resolve(_prepared(event), context)
-                if response["multiValueHeaders"].get("Content-Type") == [streaming.EVENT_STREAM]:
-                    response["body"] = self._events if streaming.is_available() else "".join(self._events)
+                response = self._written(self._answer(event), request_id)
             except ProblemError as error:
-                response = self._bare(error)
+                response = self._written(problem(error), request_id)
             except Exception:
                 logger.exception("unhandled error")
-                response = self._bare(ProblemError("Something went wrong on our side. Quote the requestId to support."))
-            self._finish(response, request_id)
+                bug = ProblemError("Something went wrong on our side. Quote the requestId to support.")
+                response = self._written(problem(bug), request_id)
             if event.get("httpMethod") == "HEAD":
                 _leave_out_the_body(response)
             if streaming.is_streamed(response):
@@ -172,6 +208,90 @@ class Api(APIGatewayRestResolver):
             else:
                 self._log(event, response, start)
         return response
+
+    resolve = __call__
+
+    def _admit(self, event: Mapping[str, Any]) -> None:
+        """Find out who calls, and count the call: a bad token counts for the address that it came from.
+
+        Raises ``Unauthorized``, ``TooManyRequests``, ``ServiceUnavailable``.
+        """
+        if event.get("httpMethod") == "OPTIONS":
+            return
+        refused: Unauthorized | None = None
+        try:
+            self._identity = self.who(event)
+        except Unauthorized as error:
+            refused = error
+        key = _caller_key(self._identity, ClientInfo.from_event(event))
+        self._allowance = limits.from_env().count(key, is_user=self._identity is not None)
+        if self._allowance is not None and self._allowance.exceeded:
+            raise TooManyRequests(
+                "Too many requests: wait as long as Retry-After says.", retry_after=self._allowance.reset
+            )
+        if refused is not None:
+            raise refused
+
+    def _answer(self, event: Mapping[str, Any]) -> Response[Any]:
+        """What the route of the event answers. Raises what it does, and ``NotFound`` where there is none."""
+        method, resource = event.get("httpMethod"), event.get("resource") or ""
+        if method == "OPTIONS":
+            return self._preflight(resource)
+        route = self.routes.get(("GET" if method == "HEAD" else str(method), resource))
+        if route is None:
+            return self.without_route(event)
+        values = event.get("pathParameters") or {}
+        arguments = [str(values.get(name, "")) for name in route.parameters]
+        if route.method in ("POST", "PATCH") and self.bodies:
+            answer = self.bodies.call(route, event, self.context, arguments)
+        else:
+            answer = route.function(*arguments, **query.values(route.queries, event))
+        return answer if isinstance(answer, Response) else Response(route.status_code, JSON, answer)
+
+    def without_route(self, event: Mapping[str, Any]) -> Response[Any]:
+        """What is answered where there is no route for the event. Raises ``NotFound``."""
+        raise NotFound("There is no such route.")
+
+    def _preflight(self, resource: str) -> Response[None]:
+        methods = sorted({method for method, path in self.routes if path == resource})
+        headers = {
+            "Access-Control-Allow-Methods": ",".join(methods),
+            "Access-Control-Allow-Headers": "Authorization,Content-Type,Idempotency-Key",
+        }
+        return Response(int(HTTPStatus.NO_CONTENT), headers=headers)
+
+    def _written(self, answer: Response[Any], request_id: str) -> dict[str, Any]:
+        """The answer as Lambda's proxy integration takes it, with what every answer carries.
+
+        That is the request id, the rate limit, leave for pages of the allowed origin, and no caching unless the route
+        allows it. A stream is joined where the gateway does not stream.
+        """
+        body: Any = answer.body
+        if answer.content_type == PROBLEM_JSON and isinstance(body, dict):
+            body = body | {"requestId": request_id}
+        if hasattr(body, "__next__"):
+            body = body if streaming.is_available() else "".join(body)
+        elif body is not None and not isinstance(body, str):
+            body = dumps(body)
+        headers = {
+            "Access-Control-Allow-Origin": self._origin,
+            "Access-Control-Expose-Headers": _EXPOSED,
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        } | dict(answer.headers)
+        if answer.content_type:
+            headers["Content-Type"] = answer.content_type
+        if self._origin != "*":
+            headers["Vary"] = ", ".join(filter(None, (headers.get("Vary"), "Origin")))
+        headers["X-Request-Id"] = request_id
+        if self._allowance is not None:
+            headers |= self._allowance.headers()
+        return {
+            "statusCode": int(answer.status_code),
+            "body": "" if body is None else body,
+            "isBase64Encoded": False,
+            "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        }
 
     def _leaving(
         self,
@@ -195,51 +315,6 @@ class Api(APIGatewayRestResolver):
             finally:
                 self._log(event, response, start, **seen)
 
-    def _admit(self, event: Mapping[str, Any]) -> None:
-        """Find out who calls, and count the call: a bad token counts for the address that it came from.
-
-        Raises ``Unauthorized``, ``TooManyRequests``, ``ServiceUnavailable``.
-        """
-        if event.get("httpMethod") == "OPTIONS":
-            return
-        refused: Unauthorized | None = None
-        try:
-            self._identity = self.who(event)
-        except Unauthorized as error:
-            refused = error
-        key = _caller_key(self._identity, ClientInfo.from_event(event))
-        self._allowance = limits.from_env().count(key, is_user=self._identity is not None)
-        if self._allowance is not None and self._allowance.exceeded:
-            raise TooManyRequests(
-                "Too many requests: wait as long as Retry-After says.", retry_after=self._allowance.reset
-            )
-        if refused is not None:
-            raise refused
-
-    def _bare(self, error: ProblemError) -> dict[str, Any]:
-        """The answer to a request that did not reach a route."""
-        answer = _problem(error)
-        headers = {name: [str(value)] for name, value in answer.headers.items()}
-        return {
-            "statusCode": answer.status_code,
-            "body": answer.body,
-            "isBase64Encoded": False,
-            "multiValueHeaders": {"Content-Type": [PROBLEM_JSON], "Access-Control-Allow-Origin": [self._origin]}
-            | headers,
-        }
-
-    def _finish(self, response: dict[str, Any], request_id: str) -> None:
-        """Add what every answer carries: the request id, the rate limit, and no caching unless the route allows it."""
-        response["statusCode"] = int(response["statusCode"])
-        headers = response["multiValueHeaders"]
-        headers["X-Request-Id"] = [request_id]
-        headers["X-Content-Type-Options"] = ["nosniff"]
-        headers.setdefault("Cache-Control", ["no-store"])
-        if self._allowance is not None:
-            headers.update({name: [value] for name, value in self._allowance.headers().items()})
-        if headers.get("Content-Type") == [PROBLEM_JSON]:
-            response["body"] = _dumps(json.loads(response["body"]) | {"requestId": request_id})
-
     def _log(self, event: Mapping[str, Any], response: Mapping[str, Any], start: float, **more: Any) -> None:
         logger.info(
             "request",
@@ -254,8 +329,8 @@ class Api(APIGatewayRestResolver):
         self._cold = False
 
 
-def _problem(error: ProblemError) -> Response[str]:
-    """The error as RFC 9457 problem details; ``_finish`` adds the request id."""
+def problem(error: ProblemError) -> Response[dict[str, object]]:
+    """The error as RFC 9457 problem details; the request id is added when it is written."""
     body: dict[str, object] = {
         "type": error.type,
         "title": error.title,
@@ -264,89 +339,26 @@ def _problem(error: ProblemError) -> Response[str]:
     }
     if error.errors:
         body["errors"] = [item._asdict() for item in error.errors]
-    return Response(int(error.status), PROBLEM_JSON, _dumps(body | error.members), dict(error.headers))
+    return Response(int(error.status), PROBLEM_JSON, body | error.members, error.headers)
 
 
-def _invalid(error: RequestValidationError) -> Response[str]:
-    return _problem(Unprocessable("The request is not valid: see errors.", errors=_field_errors(error.errors())))
+def dumps(value: object) -> str:
+    """Compact JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _field_errors(errors: Sequence[Mapping[str, Any]]) -> list[FieldError]:
-    return [FieldError(".".join(str(part) for part in item["loc"][1:]), _message(item)) for item in errors]
-
-
-def _message(error: Mapping[str, Any]) -> str:
-    """What pydantic says; of a text's length it speaks as of a list's when another check stands before it."""
-    if error["type"] == "too_long" and isinstance(error["input"], str):
-        return f"String should have at most {error['ctx']['max_length']} characters"
-    message: str = error["msg"]
-    return message.removeprefix("Value error, ")
+def no_content() -> Response[None]:
+    """204, without a body or a content type."""
+    return Response(int(HTTPStatus.NO_CONTENT))
 
 
 def _leave_out_the_body(response: dict[str, Any]) -> None:
     """What answers HEAD: the headers of GET, the length of its body among them (RFC 9110 §9.3.2)."""
-    response["multiValueHeaders"]["Content-Length"] = [str(len((response["body"] or "").encode()))]
+    response["multiValueHeaders"]["Content-Length"] = [str(len(response["body"].encode()))]
     response["body"] = ""
 
 
-def _prepared(event: Mapping[str, Any]) -> dict[str, Any]:
-    """The event as the resolver needs it: HEAD as GET, and the body read as JSON whatever its content type says.
-
-    Raises ``PayloadTooLarge``, ``BadRequest``, ``Unprocessable``.
-    """
-    prepared = dict(event)
-    if event.get("httpMethod") == "HEAD":
-        prepared["httpMethod"] = "GET"
-    if event.get("httpMethod") not in ("POST", "PUT", "PATCH"):
-        return prepared
-    body = _body(event)
-    if len(body) > MAX_BODY_BYTES:
-        raise PayloadTooLarge(f"The body is larger than {MAX_BODY_BYTES} bytes.")
-    try:
-        text = body.decode()
-        document = _loads(text)
-    except (ValueError, RecursionError):
-        raise BadRequest("The body is not JSON. Send a JSON object in UTF-8.") from None
-    # A gateway that hands over text has put U+FFFD where the bytes were not UTF-8, and does not say where it did.
-    if REPLACEMENT in text and not event.get("isBase64Encoded"):
-        raise BadRequest("The body is not UTF-8. To send the character U+FFFD itself, write it as \\ufffd.")
-    # The resolver would take the first object of an array.
-    if not isinstance(document, dict):
-        raise Unprocessable("The request is not valid: see errors.", errors=[FieldError("", "Must be a JSON object.")])
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    return prepared | {
-        "body": text,
-        "isBase64Encoded": False,
-        "headers": headers | {"content-type": "application/json"},
-        "multiValueHeaders": None,
-    }
-
-
-def _body(event: Mapping[str, Any]) -> bytes:
-    body = event.get("body") or ""
-    if not event.get("isBase64Encoded"):
-        return body.encode(errors="surrogatepass")
-    try:
-        return base64.b64decode(body, validate=True)
-    except ValueError:  # binascii.Error, or a text that is not ASCII
-        raise BadRequest("The body is not valid base64.") from None
-
-
-def _loads(text: str) -> Any:
-    """JSON as RFC 8259 has it, a byte order mark before it passed over. Raises ValueError, RecursionError."""
-    return json.loads(text.removeprefix(_BYTE_ORDER_MARK), parse_int=_integer, parse_constant=_no_number)
-
-
-def _integer(digits: str) -> int:
-    # What is longer is beyond every limit, cut or not.
-    return int(digits[:_MOST_DIGITS])
-
-
-def _no_number(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _request_id(event: Mapping[str, Any], context: LambdaContext) -> str:
+def _request_id(event: Mapping[str, Any], context: "LambdaContext") -> str:
     """The id that the gateway's own errors carry, too; the invocation's where there is none."""
     return str((event.get("requestContext") or {}).get("requestId") or context.aws_request_id)
 
@@ -355,14 +367,5 @@ def _caller_key(caller: Identity | None, client: ClientInfo) -> str:
     return f"user:{caller.sub}" if caller else f"address:{client.network}"
 
 
-def _dumps(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
 def _milliseconds_since(start: float) -> float:
     return round((time.perf_counter() - start) * 1000, 1)
-
-
-def no_content() -> Response[None]:
-    """204, without a body or a content type."""
-    return Response(int(HTTPStatus.NO_CONTENT))

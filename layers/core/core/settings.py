@@ -1,10 +1,36 @@
 """Read configuration from the environment, once, with a message that names the variable that is wrong."""
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 class SettingsError(RuntimeError):
     """A variable of the environment is missing or not valid; the message names it, never its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A parameter of the stack that reaches a function as a variable: ``GttsUrl`` as GTTS_URL.
+
+    With ``secret`` it is the ARN of a secret, which the function may read; empty for none.
+    """
+
+    parameter: str
+    description: str
+    default: str = ""
+    secret: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable."""
+        return _WORD_START.sub("_", self.parameter).upper()
+
+    def read(self, environ: Mapping[str, str]) -> str:
+        """The value, or the default; what neither has is empty."""
+        return environ.get(self.variable, "").strip() or self.default
 
 
 def text(environ: Mapping[str, str], name: str, default: str | None = None) -> str:

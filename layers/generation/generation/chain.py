@@ -1,13 +1,12 @@
 """Ask the providers of the configuration one after another until one of them delivers, or the time is over."""
 
-import importlib
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, TypeVar
 
 from core.errors import BadGateway, FieldError, GatewayTimeout, Unprocessable
 from core.logging import logger
@@ -17,25 +16,15 @@ from generation.providers import (
     Artifact,
     Configurable,
     Deadline,
-    ImageRequest,
     PromptRefused,
     Provider,
     ProviderError,
     ProviderTimeout,
-    SpeechProvider,
 )
+from generation.services import Service
 
 RESERVE_SECONDS = 4.0
 """What a provider leaves of the time to each one behind it: enough for an offline engine and the records."""
-
-Kind = Literal["image", "speech"]
-
-# Strings, so that a function loads only the libraries of the providers that it is configured with.
-_REGISTRY: Mapping[Kind, Mapping[str, str]] = {
-    "image": {"pollinations": "generation.pollinations:Pollinations", "offline": "offline.image:OfflineImage"},
-    "speech": {"gtts": "generation.google_tts:GoogleTts", "offline": "offline.speech:OfflineSpeech"},
-}
-_PARAMETERS: Mapping[Kind, str] = {"image": "ImageProviders", "speech": "TtsProviders"}
 
 RequestT = TypeVar("RequestT")
 
@@ -49,56 +38,48 @@ class Outcome:
     fallback_reason: str | None = None
 
 
-@overload
-def load(
-    names: Iterable[str], kind: Literal["image"], environ: Mapping[str, str]
-) -> tuple[Provider[ImageRequest], ...]: ...
+@lru_cache
+def providers(service: Service) -> tuple[Any, ...]:
+    """The service's providers that this execution environment is configured with; they keep their connections."""
+    return load(service, settings.current().providers, os.environ)
 
 
-@overload
-def load(names: Iterable[str], kind: Literal["speech"], environ: Mapping[str, str]) -> tuple[SpeechProvider, ...]: ...
-
-
-def load(names: Iterable[str], kind: Kind, environ: Mapping[str, str]) -> tuple[Any, ...]:
-    """The providers of these names, in this order, each with its own settings from the environment.
+def load(service: Service, names: Iterable[str], environ: Mapping[str, str]) -> tuple[Any, ...]:
+    """The service's providers of these names, in this order, each with its own settings from the environment.
 
     Raises ``SettingsError`` for a name that is not known, or whose layer is not there.
     """
-    return tuple(_provider(name, kind).from_env(environ) for name in names)
+    return tuple(_provider(service, name).from_env(environ) for name in names)
 
 
-def _provider(name: str, kind: Kind) -> type[Configurable]:
-    known = _REGISTRY[kind]
-    if name not in known:
-        raise SettingsError(f"{_PARAMETERS[kind]} names {name!r}; known are {', '.join(sorted(known))}")
-    module, _, provider = known[name].partition(":")
+def _provider(service: Service, name: str) -> type[Configurable]:
+    parameter = f"{service.pascal}Providers"
+    if name not in service.providers:
+        raise SettingsError(f"{parameter} names {name!r}; known are {', '.join(sorted(service.providers))}")
+    module = service.providers[name].partition(":")[0]
     package = module.partition(".")[0]
     try:
-        found: type[Configurable] = getattr(importlib.import_module(module), provider)
+        found: type[Configurable] = service.provider(name)
     except ModuleNotFoundError as error:
         if error.name not in (package, module):
             raise
         raise SettingsError(
-            f"{_PARAMETERS[kind]} names {name!r}, which is in the layer {package!r}: attach it or take the name out"
+            f"{parameter} names {name!r}, which is in the layer {package!r}: attach it or take the name out"
         ) from error
     return found
 
 
-@lru_cache(maxsize=1)
-def image_providers() -> tuple[Provider[ImageRequest], ...]:
-    """The providers of pictures that this execution environment is configured with; they keep their connections."""
-    return load(settings.current().providers, "image", os.environ)
-
-
-@lru_cache(maxsize=1)
-def speech_providers() -> tuple[SpeechProvider, ...]:
-    """The providers of speech that this execution environment is configured with; they keep their connections."""
-    return load(settings.current().providers, "speech", os.environ)
-
-
-def voices(providers: Iterable[SpeechProvider]) -> frozenset[str]:
-    """The voices that at least one of the providers speaks."""
-    return frozenset().union(*(provider.voices for provider in providers))
+def able(providers: Sequence[Provider[RequestT]], request: RequestT) -> list[Provider[RequestT]]:
+    """The providers that can serve the request. Raises ``Unprocessable`` with every reason when none can."""
+    refusals = [provider.refuses(request) for provider in providers]
+    found = [provider for provider, refusal in zip(providers, refusals, strict=True) if refusal is None]
+    if not found:
+        raise Unprocessable(
+            "No provider can serve this request: see errors.",
+            slug="prompt-refused",
+            errors=list(dict.fromkeys(refusal for refusal in refusals if refusal is not None)),
+        )
+    return found
 
 
 def generate(providers: Sequence[Provider[RequestT]], request: RequestT, deadline: Deadline) -> Outcome:
@@ -107,18 +88,11 @@ def generate(providers: Sequence[Provider[RequestT]], request: RequestT, deadlin
     Raises ``Unprocessable`` when a provider refuses the prompt or none can serve the request, ``GatewayTimeout`` when
     the time is over, ``BadGateway`` when every provider failed. It ends by the deadline even when a provider does not.
     """
-    refusals = [provider.refuses(request) for provider in providers]
-    able = [provider for provider, refusal in zip(providers, refusals, strict=True) if refusal is None]
-    if not able:
-        raise Unprocessable(
-            "No provider can serve this request: see errors.",
-            slug="prompt-refused",
-            errors=list(dict.fromkeys(refusal for refusal in refusals if refusal is not None)),
-        )
+    asked = able(providers, request)
     failures: list[tuple[str, ProviderError]] = []
-    for place, provider in enumerate(able, start=1):
+    for place, provider in enumerate(asked, start=1):
         try:
-            artifact = _ask(provider, request, _share(deadline, behind=len(able) - place))
+            artifact = _ask(provider, request, _share(deadline, behind=len(asked) - place))
         except PromptRefused as refusal:
             raise Unprocessable(
                 f"{provider.name} does not serve this request ({refusal}); change the prompt or the model",

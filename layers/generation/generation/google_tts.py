@@ -16,22 +16,21 @@ from gtts import gTTS  # type: ignore[import-untyped]
 from gtts.lang import tts_langs  # type: ignore[import-untyped]
 from gtts.tokenizer.symbols import ALL_PUNC  # type: ignore[import-untyped]
 
-from core import settings
 from core.errors import FieldError
+from core.settings import Setting
 from generation import media, sentences
 from generation.http_client import HttpClient
 from generation.providers import (
-    NOTHING_TO_SAY,
     Artifact,
     Deadline,
     PromptRefused,
     ProviderError,
     ProviderTimeout,
-    SpeechRequest,
-    lacks_voice,
 )
+from generation.speech import NOTHING_TO_SAY, SpeechRequest, lacks_voice
 
 BASE_URL = "https://translate.google.com"
+HOST = Setting("GttsUrl", "Where speech is asked for.", BASE_URL)
 PARALLEL_REQUESTS = 6
 MOST_BYTES_OF_PIECE = 4 * 1024 * 1024
 _PATH = "/_/TranslateWebserverUi/data/batchexecute"
@@ -57,6 +56,7 @@ class GoogleTts:
     """
 
     name = "gtts"
+    settings = (HOST,)
 
     def __init__(self, *, base_url: str = BASE_URL, http: HttpClient | None = None) -> None:
         self.voices: frozenset[str] = frozenset(tts_langs())
@@ -65,8 +65,8 @@ class GoogleTts:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        """Read GTTS_URL, where there is one."""
-        return cls(base_url=settings.text(environ, "GTTS_URL", BASE_URL))
+        """With its settings."""
+        return cls(base_url=HOST.read(environ))
 
     def refuses(self, request: SpeechRequest) -> FieldError | None:
         """A voice that it does not speak, and a text with nothing to say."""
@@ -82,9 +82,8 @@ class GoogleTts:
         duration = media.mp3_duration(content)
         if duration is None:
             raise ProviderError("not speech")
-        return Artifact(
-            content, "audio/mpeg", provider=self.name, model=request.model, duration_seconds=round(duration, 3)
-        )
+        facts = {"durationSeconds": round(duration, 3)}
+        return Artifact(content, "audio/mpeg", provider=self.name, model=request.model, facts=facts)
 
     def _speak(self, texts: Sequence[str], request: SpeechRequest, deadline: Deadline) -> list[bytes]:
         """The sound of each piece, in order; all are given up as soon as one fails."""

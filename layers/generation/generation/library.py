@@ -5,12 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
-from typing import Annotated, Any
-
-from typing_extensions import TypedDict
+from typing import Any, TypedDict
 
 from core import ids, times
-from core.description import Described
 from core.errors import FieldError, Forbidden, NotFound, ServiceUnavailable, Unprocessable
 from core.identity import Identity
 from core.logging import logger
@@ -18,7 +15,7 @@ from generation import chain, cursors, keys, records, settings
 from generation.cursors import CursorSigner
 from generation.history import History
 from generation.providers import Deadline, Provider, RequestT
-from generation.records import ContentType, Generation, Line, Links, Record
+from generation.records import Generation, Line, Links, Record
 from generation.segments import SEGMENT_BYTES, Day
 from generation.services import Service
 from generation.storage import SIGNED_URL_SECONDS, Bucket, open_bucket
@@ -32,9 +29,9 @@ _STORING_SECONDS = 3.0
 class Download(TypedDict):
     """Where an artifact's bytes are, for how many seconds, and what they are."""
 
-    url: Annotated[str, Described("A signed URL; no token goes with it.", format="uri")]
-    expiresIn: Annotated[int, Described("Seconds that it is good for.", minimum=1, examples=[SIGNED_URL_SECONDS])]
-    contentType: ContentType
+    url: str
+    expiresIn: int
+    contentType: str
 
 
 class Item(Line):
@@ -47,7 +44,7 @@ class Items(TypedDict):
     """A page of the history, newest first; ``nextCursor`` is null at the end."""
 
     items: list[Item]
-    nextCursor: Annotated[str | None, Described("The `cursor` of the next page; null at the end.")]
+    nextCursor: str | None
 
 
 @dataclass(frozen=True, slots=True)

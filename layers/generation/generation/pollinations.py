@@ -7,14 +7,18 @@ from collections.abc import Callable, Mapping
 from typing import Self
 from urllib.parse import quote, urlencode, urljoin
 
-from core import settings
 from core.errors import FieldError
+from core.settings import Setting
 from generation import media
 from generation.http_client import Answer, HttpClient
-from generation.providers import Artifact, Deadline, ImageRequest, PromptRefused, ProviderError
+from generation.pictures import ImageRequest
+from generation.providers import Artifact, Deadline, PromptRefused, ProviderError
 
 SUPPORTED_URL = "https://gen.pollinations.ai/image"
 KEYLESS_URL = "https://image.pollinations.ai/prompt"
+KEY = Setting("PollinationsSecretArn", "ARN of the secret with the key of Pollinations; empty for none.", secret=True)
+HOST = Setting("PollinationsUrl", "Where pictures are asked for with a key.", SUPPORTED_URL)
+KEYLESS_HOST = Setting("PollinationsKeylessUrl", "Where pictures are asked for without a key.", KEYLESS_URL)
 # Beside the supported host's /image; its body is OpenAI's.
 _POST_PATH = "v1/images/generations"
 MOST_BYTES = 20 * 1024 * 1024
@@ -35,6 +39,7 @@ class Pollinations:
     """
 
     name = "pollinations"
+    settings = (KEY, HOST, KEYLESS_HOST)
 
     def __init__(
         self,
@@ -51,8 +56,8 @@ class Pollinations:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        """Read POLLINATIONS_SECRET_ARN, _URL and _KEYLESS_URL; without a secret the keyless host is asked."""
-        arn = settings.text(environ, "POLLINATIONS_SECRET_ARN", "")
+        """With its settings; without a secret the keyless host is asked."""
+        arn = KEY.read(environ)
         read_key: Callable[[], str] | None = None
         if arn:
             from generation.api_key import ApiKey  # only who has a key reads a secret
@@ -60,8 +65,8 @@ class Pollinations:
             read_key = ApiKey(arn)
         return cls(
             read_key,
-            supported_url=settings.text(environ, "POLLINATIONS_URL", SUPPORTED_URL),
-            keyless_url=settings.text(environ, "POLLINATIONS_KEYLESS_URL", KEYLESS_URL),
+            supported_url=HOST.read(environ),
+            keyless_url=KEYLESS_HOST.read(environ),
         )
 
     def refuses(self, request: ImageRequest) -> FieldError | None:

@@ -1,4 +1,4 @@
-"""The interface of everything that makes a picture or speech.
+"""The interface of everything that generates.
 
 A provider says beforehand whether it can serve a request at all; one that cannot is passed over. Asked, it takes the
 request and a deadline and returns an artifact, or raises:
@@ -9,45 +9,27 @@ request and a deadline and returns an artifact, or raises:
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, Self, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from core.errors import FieldError
-
-NOTHING_TO_SAY = FieldError("prompt", "Must have something to say: letters or digits, not marks alone.")
-
-
-@dataclass(frozen=True, slots=True)
-class ImageRequest:
-    """A picture to make: sizes in pixels, ``seed`` in 0..2³¹-1; ``model`` is a wish."""
-
-    prompt: str
-    width: int
-    height: int
-    seed: int
-    model: str = "flux"
-
-
-@dataclass(frozen=True, slots=True)
-class SpeechRequest:
-    """Speech to make: ``voice`` is a language as gTTS writes it (``en``, ``zh-CN``), ``model`` gtts or gtts-slow."""
-
-    prompt: str
-    voice: str = "en"
-    model: str = "gtts"
+from core.settings import Setting
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """What a provider made, and who really made it. ``duration_seconds`` is set for speech."""
+    """What a provider made, and who really made it; ``facts`` are what the API's ``meta`` tells of it beside that.
+
+    ``cost_usd`` is what it cost; None where that is not known.
+    """
 
     content: bytes
     content_type: str
     provider: str
     model: str
-    duration_seconds: float | None = None
-    cost_usd: float = 0.0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    cost_usd: float | None = 0.0
 
 
 class Deadline:
@@ -112,22 +94,12 @@ class Provider(Protocol[RequestT]):
         ...
 
 
-class SpeechProvider(Provider[SpeechRequest], Protocol):
-    """A provider of speech: ``voices`` are the language tags that it speaks."""
-
-    voices: frozenset[str]
-
-
 class Configurable(Protocol):
-    """What the chain can make of a name in its configuration."""
+    """What the chain can make of a name in its configuration; ``settings`` are the stack's parameters for it."""
+
+    settings: ClassVar[tuple[Setting, ...]]
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """A provider with its own settings from the environment. Raises ``core.settings.SettingsError``."""
         ...
-
-
-def lacks_voice(voice: str, voices: Iterable[str]) -> FieldError | None:
-    """What a provider of speech says of a voice that it does not speak."""
-    choices = sorted(voices)
-    return None if voice in choices else FieldError("voice", f"Must be one of: {', '.join(choices)}.")

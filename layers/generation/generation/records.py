@@ -6,21 +6,18 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any, Required
-
-from typing_extensions import TypedDict
+from functools import lru_cache
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, get_args, get_origin
 
 from core import ids, times
-from core.description import Described
-from core.identity import Identity
 from generation import keys
-from generation.chain import Outcome
-from generation.services import Service
+from generation.services import CONTENT_TYPES, EXTENSIONS, Service
+
+if TYPE_CHECKING:
+    from core.identity import Identity
+    from generation.chain import Outcome
 
 LINE_PROMPT_CHARACTERS = 200
-
-CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "webp": "image/webp", "mp3": "audio/mpeg"}
-EXTENSIONS = {content_type: extension for extension, content_type in CONTENT_TYPES.items()}
 
 
 class Size(TypedDict):
@@ -31,9 +28,9 @@ class Size(TypedDict):
 
 
 class Cost(TypedDict):
-    """What the provider charged, in US dollars."""
+    """What the provider charged, in US dollars; null where that is not known."""
 
-    usd: float
+    usd: float | None
 
 
 class RecordMeta(TypedDict):
@@ -62,63 +59,39 @@ class Record(TypedDict):
     meta: RecordMeta
 
 
-Id = Annotated[str, Described("UUIDv7.", format="uuid", examples=["019ab7d2-51f3-7c1e-9a51-6f0d2b7c4e10"])]
-Time = Annotated[str, Described("RFC 3339, UTC.", format="date-time", examples=["2026-11-22T13:30:00.123Z"])]
-ServiceName = Annotated[str, Described(enum=["image", "tts"])]
-Status = Annotated[str, Described(enum=["completed"])]
-ContentType = Annotated[str, Described(enum=sorted(CONTENT_TYPES.values()))]
-Bytes = Annotated[int, Described("Size of the artifact.", minimum=1, examples=[54216])]
-
-
 class Line(TypedDict):
     """One line of a history index."""
 
-    id: Id
-    createdAt: Time
-    service: ServiceName
-    provider: Annotated[str, Described(examples=["pollinations"])]
-    model: Annotated[str, Described(examples=["flux"])]
-    prompt: Annotated[str, Described("Its first 200 characters.", examples=["a red fox in snow"])]
-    status: Status
-    contentType: ContentType
-    bytes: Bytes
-    record: Annotated[str, Described("Key of the record in storage.")]
-
-
-class Meta(TypedDict, total=False):
-    """How a generation was made; ``size`` is of images, ``voice`` and ``durationSeconds`` of speech."""
-
-    provider: Required[Annotated[str, Described("Who made it.", examples=["pollinations"])]]
-    model: Required[Annotated[str, Described("What made it.", examples=["flux"])]]
-    size: Annotated[str, Described(examples=["1024x1024"])]
-    voice: Annotated[str, Described(examples=["en"])]
-    seed: Annotated[int, Described("The same seed, prompt and model make the same picture.", examples=[42])]
-    latencyMs: Required[Annotated[int, Described("Milliseconds that the making took.", minimum=0, examples=[2310])]]
-    contentType: Required[ContentType]
-    bytes: Required[Bytes]
-    durationSeconds: Annotated[float, Described(minimum=0, examples=[3.4])]
-    fallbackFrom: Annotated[str, Described("The provider that was asked first and failed.")]
-    fallbackReason: Annotated[str, Described("How it failed.", examples=["timeout"])]
+    id: str
+    createdAt: str
+    service: str
+    provider: str
+    model: str
+    prompt: str
+    status: str
+    contentType: str
+    bytes: int
+    record: str
 
 
 class Links(TypedDict):
     """Where the generation and its download are."""
 
-    self: Annotated[str, Described(examples=["/image/019ab7d2-51f3-7c1e-9a51-6f0d2b7c4e10"])]
-    download: Annotated[str, Described(examples=["/image/019ab7d2-51f3-7c1e-9a51-6f0d2b7c4e10/download"])]
+    self: str
+    download: str
 
 
 class Generation(TypedDict):
-    """A generation as the API shows it."""
+    """A generation as the API shows it; ``generation.schemas`` has what a service adds."""
 
-    id: Id
-    service: ServiceName
-    status: Status
-    prompt: Annotated[str, Described(examples=["a red fox in snow"])]
-    createdAt: Time
-    userId: Annotated[str | None, Described("Whose it is; null when it was made anonymously.")]
-    s3: Annotated[dict[str, str], Described("Keys in storage: `input`, `record`, and `image` or `audio`.")]
-    meta: Meta
+    id: str
+    service: str
+    status: str
+    prompt: str
+    createdAt: str
+    userId: str | None
+    s3: dict[str, str]
+    meta: dict[str, Any]
     links: Links
 
 
@@ -126,33 +99,34 @@ class InvalidRecord(ValueError):
     """The bytes are not a record of ours."""
 
 
-# The parameters that ``meta`` of the API shows, where the record has them.
-_SHOWN: Mapping[str, type | tuple[type, ...]] = {
-    "size": str,
-    "voice": str,
-    "seed": int,
-    "durationSeconds": (float, int),
-    "fallbackFrom": str,
-    "fallbackReason": str,
-}
+_FALLBACK = ("fallbackFrom", "fallbackReason")
 _TEXTS = ("id", "userId", "username", "service", "provider", "model", "prompt", "promptHash", "status", "createdAt")
+
+
+@lru_cache
+def _kinds(service: Service) -> Mapping[str, type | tuple[type, ...]]:
+    """What a parameter that the API shows must be."""
+    return {
+        name: (float, int) if get_args(kind)[0] is float else get_origin(get_args(kind)[0]) or get_args(kind)[0]
+        for name, kind in {**service.shown, **service.told, **dict.fromkeys(_FALLBACK, Annotated[str, ""])}.items()
+    }
 
 
 def build(
     service: Service,
     record_id: str,
     *,
-    caller: Identity | None,
+    caller: "Identity | None",
     prompt: str,
     params: Mapping[str, Any],
-    outcome: Outcome,
+    outcome: "Outcome",
     latency_ms: int,
     input_bytes: int,
 ) -> Record:
     """The record of a finished generation; ``params`` are the request's own (size and seed, or voice)."""
     artifact = outcome.artifact
     made: dict[str, Any] = {
-        "durationSeconds": artifact.duration_seconds,
+        **artifact.facts,
         "fallbackFrom": outcome.fallback_from,
         "fallbackReason": outcome.fallback_reason,
     }
@@ -193,14 +167,14 @@ def loads(service: Service, record_id: str, content: bytes) -> Record:
         counted = isinstance(record["latencyMs"], int) and isinstance(record["size"]["outputBytes"], int)
         params = record["meta"]["params"]
         shown = isinstance(params, dict) and all(
-            isinstance(params[name], kind) for name, kind in _SHOWN.items() if name in params
+            isinstance(params[name], kind) for name, kind in _kinds(service).items() if name in params
         )
         extension = record["artifacts"][service.artifact].rpartition(".")[2]
         # Anybody who may read the record gets a signed URL of this key.
         own = record["artifacts"] == {service.artifact: keys.artifact_object(service, record_id, extension)}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidRecord(f"not a record: {type(error).__name__}") from error
-    if not (texts and known and owned and counted and shown and own and extension in CONTENT_TYPES):
+    if not (texts and known and owned and counted and shown and own and extension in service.extensions):
         raise InvalidRecord("not this record of this service")
     return record
 
@@ -229,15 +203,16 @@ def line(service: Service, record: Record) -> Line:
 def view(service: Service, record: Record) -> Generation:
     """The record as the API shows it."""
     params = record["meta"]["params"]
-    meta: Meta = {
+    meta: dict[str, Any] = {
         "provider": record["provider"],
         "model": record["model"],
         "latencyMs": record["latencyMs"],
         "contentType": content_type(service, record),
         "bytes": record["size"]["outputBytes"],
     }
-    meta.update({name: params[name] for name in _SHOWN if name in params})  # type: ignore[typeddict-item]
-    return {
+    meta.update({name: params[name] for name in (*service.shown, *_FALLBACK) if name in params})
+    told = {name: params[name] for name in service.told if name in params}
+    generation: Generation = {
         "id": record["id"],
         "service": record["service"],
         "status": record["status"],
@@ -251,7 +226,9 @@ def view(service: Service, record: Record) -> Generation:
         },
         "meta": meta,
         "links": links(service, record["id"]),
+        **told,  # type: ignore[typeddict-item]
     }
+    return generation
 
 
 def links(service: Service, record_id: str) -> Links:
@@ -259,7 +236,7 @@ def links(service: Service, record_id: str) -> Links:
     return {"self": f"/{service.name}/{record_id}", "download": f"/{service.name}/{record_id}/download"}
 
 
-def readable_by(record: Record, caller: Identity | None) -> bool:
+def readable_by(record: Record, caller: "Identity | None") -> bool:
     """Whether the caller may read it: an anonymous one whoever knows its id, a user's that user and admins."""
     if record["userId"] == keys.ANONYMOUS:
         return True

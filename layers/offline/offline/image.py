@@ -9,7 +9,9 @@ from typing import Self
 from PIL import PngImagePlugin
 
 from core.errors import FieldError
-from generation.providers import Artifact, Deadline, ImageRequest, ProviderTimeout
+from core.settings import Setting
+from generation.pictures import ImageRequest
+from generation.providers import Artifact, Deadline, ProviderTimeout
 from offline import lettering
 from offline.canvas import Canvas
 from offline.colour import mix
@@ -25,6 +27,7 @@ class OfflineImage:
     """Draws a PNG from the prompt, the seed and the size: the same three give the same bytes."""
 
     name = "offline"
+    settings: tuple[Setting, ...] = ()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

@@ -8,17 +8,16 @@ from collections.abc import Callable, Mapping
 from typing import Self
 
 from core.errors import FieldError
+from core.settings import Setting
 from generation.providers import (
-    NOTHING_TO_SAY,
     Artifact,
     Deadline,
     PromptRefused,
     ProviderError,
     ProviderTimeout,
-    SpeechRequest,
-    lacks_voice,
 )
 from generation.sentences import says_something
+from generation.speech import NOTHING_TO_SAY, SpeechRequest, lacks_voice
 from offline import sentences, voices
 
 _PROGRAM = (sys.executable, "-m", "offline.voicebox")
@@ -38,6 +37,7 @@ class OfflineSpeech:
     """Speaks in a process of its own; ``gtts-slow`` speaks slower, every other model at the usual pace."""
 
     name = "offline"
+    settings: tuple[Setting, ...] = ()
     voices = voices.EVERY
 
     def __init__(self, run: Run = _run) -> None:
@@ -78,4 +78,4 @@ class OfflineSpeech:
         made = json.loads(head)
         if made["engine"] is None:
             raise PromptRefused("nothing to say", NOTHING_TO_SAY)
-        return Artifact(mp3, "audio/mpeg", self.name, made["engine"], duration_seconds=made["seconds"])
+        return Artifact(mp3, "audio/mpeg", self.name, made["engine"], facts={"durationSeconds": made["seconds"]})

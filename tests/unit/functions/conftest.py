@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from core import identity
 from generation import answers, chain, cursors, library, settings
-from generation.services import IMAGE
+from image.service import SERVICE as IMAGE
 from tests import events, tokens
 from tests.events import Gateway
 

@@ -10,7 +10,6 @@ import pytest
 from core import ids
 from core.identity import Identity
 from generation import library
-from generation.services import IMAGE, SPEECH
 from generation.tombstones import Tombstone
 from image import delete as delete_image
 from image import download as download_image
@@ -18,6 +17,7 @@ from image import generate as generate_image
 from image import get as get_image
 from image import index as index_images
 from image import list as list_images
+from image.service import SERVICE as IMAGE
 from tests import events, tokens
 from tests.events import Gateway
 from tests.unit.functions.answers import Answer, ask
@@ -30,6 +30,7 @@ from tts import generate as generate_speech
 from tts import get as get_speech
 from tts import index as index_speech
 from tts import list as list_speech
+from tts.service import SERVICE as SPEECH
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

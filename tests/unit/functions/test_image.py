@@ -11,12 +11,13 @@ from core import identity, ids
 from core.errors import FieldError, Unauthorized
 from core.identity import Identity, TokenVerifier
 from generation import chain, library, settings
-from generation.providers import Artifact, Deadline, ImageRequest, PromptRefused, ProviderError, ProviderTimeout
+from generation.pictures import ImageRequest
+from generation.providers import Artifact, Deadline, PromptRefused, ProviderError, ProviderTimeout
 from generation.segments import Day
-from generation.services import IMAGE
 from generation.storage import open_bucket
 from image import download, generate, get, index
 from image import list as list_images
+from image.service import SERVICE as IMAGE
 from tests import events, tokens
 from tests.events import Gateway
 from tests.unit.conftest import Log

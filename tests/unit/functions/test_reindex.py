@@ -9,13 +9,15 @@ from pydantic import ValidationError
 
 from core import ids
 from generation import keys, records
-from generation.services import IMAGE, SPEECH, Service
+from generation.services import Service
 from generation.storage import open_bucket
+from image.service import SERVICE as IMAGE
 from ops import reindex
 from tests import events
 from tests.unit.conftest import Log
 from tests.unit.generation.samples import DAY, identifier, image_record, speech_record
 from tests.unit.stand_ins import ANA, BEN
+from tts.service import SERVICE as SPEECH
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -10,8 +10,8 @@ from moto import mock_aws
 
 from generation import segments, storage
 from generation.library import Library
-from generation.services import IMAGE
 from generation.storage import Bucket
+from image.service import SERVICE as IMAGE
 from tests.unit.generation.samples import SIGNER
 from tests.unit.stand_ins import AtomicBucket, Watch
 

@@ -10,8 +10,10 @@ from generation.chain import Outcome
 from generation.cursors import CursorSigner
 from generation.providers import Artifact
 from generation.records import Line, Record
-from generation.services import IMAGE, SPEECH, Service
+from generation.services import Service
+from image.service import SERVICE as IMAGE
 from tests.unit.stand_ins import MP3, PNG
+from tts.service import SERVICE as SPEECH
 
 # 2026-11-22T13:30:00.123Z
 MOMENT = 1_795_354_200_123
@@ -51,7 +53,9 @@ def speech_record(record_id: str | None = None) -> Record:
         caller=None,
         prompt="hello",
         params={"voice": "en", "model": "gtts"},
-        outcome=Outcome(Artifact(MP3, "audio/mpeg", "offline", "pico", duration_seconds=1.25), "gtts", "timeout"),
+        outcome=Outcome(
+            Artifact(MP3, "audio/mpeg", "offline", "pico", facts={"durationSeconds": 1.25}), "gtts", "timeout"
+        ),
         latency_ms=12,
         input_bytes=99,
     )

@@ -25,8 +25,8 @@ from generation.history import History
 from generation.library import Library
 from generation.repair import Auditor
 from generation.segments import Segment
-from generation.services import IMAGE
 from generation.storage import Stored
+from image.service import SERVICE as IMAGE
 from tests import events
 from tests.unit.generation.interleaving import Turn, Turns
 from tests.unit.generation.memory_s3 import NAME, Gate, MemoryS3, Version, error

@@ -11,9 +11,10 @@ from generation import keys
 from generation.history import History
 from generation.providers import Deadline
 from generation.segments import SEGMENT_BYTES, Day
-from generation.services import IMAGE, SPEECH
+from image.service import SERVICE as IMAGE
 from tests.unit.generation.memory_s3 import MemoryS3
 from tests.unit.generation.samples import DAY, MOMENT, SIGNER, identifier, line
+from tts.service import SERVICE as SPEECH
 
 TODAY = date(2026, 11, 22)
 USER = identifier(1_700_000_000_000)

@@ -21,13 +21,15 @@ from generation import answers, records
 from generation.answers import IN_FLIGHT_RETRY_SECONDS, KEPT_SECONDS
 from generation.idempotency import once
 from generation.records import Generation
-from generation.services import IMAGE, SPEECH, Service
+from generation.services import Service
+from image.service import SERVICE as IMAGE
 from tests.events import Context
 from tests.unit.conftest import Log
 from tests.unit.generation import answers_table
 from tests.unit.generation.answers_table import AtomicAnswers
 from tests.unit.generation.samples import image_record
 from tests.unit.stand_ins import environment_caches_cleared
+from tts.service import SERVICE as SPEECH
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

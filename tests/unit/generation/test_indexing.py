@@ -10,13 +10,14 @@ from generation import keys, records
 from generation.history import History
 from generation.indexing import index
 from generation.library import Library
-from generation.services import IMAGE, SPEECH
 from generation.storage import Bucket
+from image.service import SERVICE as IMAGE
 from tests import events
 from tests.unit.conftest import Log
 from tests.unit.generation.samples import DAY, MOMENT, SIGNER, identifier, image_record, speech_record
 from tests.unit.generation.test_library import paint
 from tests.unit.stand_ins import ANA, BEN, AtomicBucket, Watch
+from tts.service import SERVICE as SPEECH
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

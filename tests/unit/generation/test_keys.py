@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from generation import keys
-from generation.services import IMAGE, SPEECH
+from image.service import SERVICE as IMAGE
 from tests.unit.generation.samples import IDENTIFIERS, identifier
+from tts.service import SERVICE as SPEECH
 
 RECORD_ID = "01a20000-0000-7000-8000-000000000000"
 

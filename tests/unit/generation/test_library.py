@@ -11,11 +11,13 @@ from core.errors import BadGateway, Forbidden, NotFound, ServiceUnavailable, Unp
 from core.identity import Identity
 from generation import keys, records, settings
 from generation.library import GENERATION_SECONDS, Items, Library, open_library
-from generation.providers import Deadline, ImageRequest, PromptRefused, SpeechRequest
+from generation.pictures import ImageRequest
+from generation.providers import Deadline, PromptRefused
 from generation.records import Generation
-from generation.services import IMAGE, SPEECH
+from generation.speech import SpeechRequest
 from generation.storage import SIGNED_URL_SECONDS, Bucket
 from generation.tombstones import Tombstone
+from image.service import SERVICE as IMAGE
 from tests.unit.generation.samples import DAY, MOMENT, identifier, image_record, line
 from tests.unit.stand_ins import (
     ADMIN,
@@ -29,6 +31,7 @@ from tests.unit.stand_ins import (
     environment_caches_cleared,
     failing_painter,
 )
+from tts.service import SERVICE as SPEECH
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -11,9 +11,11 @@ from generation import records
 from generation.chain import Outcome
 from generation.providers import Artifact
 from generation.records import InvalidRecord
-from generation.services import IMAGE, SPEECH, Service
+from generation.services import Service
+from image.service import SERVICE as IMAGE
 from tests.unit.generation.samples import identifier, image_record, speech_record
 from tests.unit.stand_ins import ADMIN, ANA, BEN, MP3, PNG
+from tts.service import SERVICE as SPEECH
 
 RECORD_ID = identifier()
 FOLDER = f"requests/2026/11/22/{RECORD_ID}"

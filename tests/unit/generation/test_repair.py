@@ -10,9 +10,9 @@ from generation.library import Library
 from generation.providers import Deadline
 from generation.records import Line, dumps
 from generation.repair import GRACE, Auditor, Findings
-from generation.services import IMAGE
 from generation.storage import Bucket
 from generation.tombstones import Tombstone
+from image.service import SERVICE as IMAGE
 from tests.unit.generation.memory_s3 import MemoryS3
 from tests.unit.generation.samples import DAY, MOMENT, SIGNER, identifier, image_record, line
 from tests.unit.generation.test_segments import before

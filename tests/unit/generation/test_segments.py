@@ -12,8 +12,8 @@ from generation import keys, segments
 from generation.providers import Deadline
 from generation.records import Line, dumps
 from generation.segments import CONTENT_TYPE, SEGMENT_BYTES, Day, Segment, UnreadableSegment
-from generation.services import IMAGE
 from generation.storage import Bucket
+from image.service import SERVICE as IMAGE
 from tests.unit.generation.memory_s3 import Gate, MemoryS3, error
 from tests.unit.generation.samples import MOMENT, identifier, line
 from tests.unit.stand_ins import Watch

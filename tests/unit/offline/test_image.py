@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from PIL import Image, ImageChops
 
-from generation.providers import Deadline, ImageRequest, ProviderTimeout
+from generation.pictures import ImageRequest
+from generation.providers import Deadline, ProviderTimeout
 from offline import image, landscapes, patterns
 from offline.canvas import Canvas
 from offline.image import OfflineImage

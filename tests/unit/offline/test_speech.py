@@ -7,16 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from gtts.lang import tts_langs  # type: ignore[import-untyped]
 
-from generation.providers import (
-    NOTHING_TO_SAY,
-    Artifact,
-    Deadline,
-    PromptRefused,
-    ProviderError,
-    ProviderTimeout,
-    SpeechProvider,
-    SpeechRequest,
-)
+from generation.providers import Artifact, Deadline, PromptRefused, ProviderError, ProviderTimeout
+from generation.speech import NOTHING_TO_SAY, SpeechProvider, SpeechRequest
 from offline.speech import OfflineSpeech
 
 # ISO 13818-3, layer III: kbit/s, and Hz of MPEG-2.
@@ -62,8 +54,8 @@ def mp3_seconds(content: bytes) -> float:
 
 
 def seconds_of(artifact: Artifact) -> float:
-    assert artifact.duration_seconds is not None
-    return artifact.duration_seconds
+    assert "durationSeconds" in artifact.facts
+    return float(artifact.facts["durationSeconds"])
 
 
 @pytest.mark.parametrize(("voice", "text"), GREETINGS.items())

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from generation import keys, records
 from generation.library import Library
-from generation.services import IMAGE
 from generation.tombstones import Tombstone
 from image import index
+from image.service import SERVICE as IMAGE
 from tests import events
 from tests.unit.generation.memory_s3 import NAME, MemoryS3
 from tests.unit.generation.samples import IDENTIFIERS, MOMENT, SIGNER, identifier, image_record

@@ -13,7 +13,7 @@ from core.client import ClientInfo
 from core.identity import Identity
 from generation import keys, records
 from generation.cursors import CursorSigner, Position
-from generation.services import IMAGE, SPEECH
+from image.service import SERVICE as IMAGE
 from tests import events, tokens
 from tests.unit.functions.answers import Answer
 from tests.unit.generation.samples import IDENTIFIERS, SIGNER, identifier, image_record
@@ -21,6 +21,7 @@ from tests.unit.properties.calls import FEW, QUICK, call
 from tests.unit.properties.conftest import PASSWORD, World
 from tests.unit.properties.values import HEADER_TEXTS, TEXTS
 from tests.unit.stand_ins import ADMIN, BEN
+from tts.service import SERVICE as SPEECH
 
 SERVICES = {"image": IMAGE, "tts": SPEECH}
 # By id: the method and the end of the path of each call.

@@ -10,7 +10,8 @@ from tests.fakes.pollinations import FakePollinations
 
 from generation import chain, settings
 from generation.api_key import KEPT_SECONDS, ApiKey
-from generation.providers import Deadline, ImageRequest, ProviderError
+from generation.pictures import ImageRequest
+from generation.providers import Deadline, ProviderError
 
 
 @pytest.fixture

@@ -18,17 +18,10 @@ from core.settings import SettingsError
 from generation import chain, settings
 from generation.chain import Outcome
 from generation.google_tts import GoogleTts
+from generation.pictures import ImageRequest
 from generation.pollinations import Pollinations
-from generation.providers import (
-    Artifact,
-    Deadline,
-    ImageRequest,
-    PromptRefused,
-    ProviderError,
-    ProviderTimeout,
-    SpeechRequest,
-    lacks_voice,
-)
+from generation.providers import Artifact, Deadline, PromptRefused, ProviderError, ProviderTimeout
+from generation.speech import SpeechRequest, lacks_voice
 
 REQUEST = ImageRequest("a secret plan", 64, 48, 1)
 
@@ -68,7 +61,7 @@ class ScriptedSpeaker:
         return lacks_voice(request.voice, self.voices)
 
     def generate(self, request: SpeechRequest, deadline: Deadline) -> Artifact:
-        return Artifact(b"sound", "audio/mpeg", provider=self.name, model=request.model, duration_seconds=1.0)
+        return Artifact(b"sound", "audio/mpeg", provider=self.name, model=request.model, facts={"durationSeconds": 1.0})
 
 
 def raising(error: BaseException) -> Callable[[Deadline], None]:

@@ -16,16 +16,8 @@ from generation import sentences
 from generation.google_tts import BASE_URL, LONGEST_PIECE, GoogleTts
 from generation.http_client import HttpClient
 from generation.media import mp3_duration
-from generation.providers import (
-    NOTHING_TO_SAY,
-    Artifact,
-    Deadline,
-    PromptRefused,
-    ProviderError,
-    ProviderTimeout,
-    SpeechProvider,
-    SpeechRequest,
-)
+from generation.providers import Artifact, Deadline, PromptRefused, ProviderError, ProviderTimeout
+from generation.speech import NOTHING_TO_SAY, SpeechProvider, SpeechRequest
 
 LONGEST = 4096
 TEXTS = {
@@ -52,7 +44,7 @@ def test_a_sentence_is_spoken(gtts: GoogleTts, fake_google: FakeGoogleTranslate)
     speech = speak(gtts, "Hello, world!")
     assert speech.content == media_samples.speech("Hello, world!")
     assert (speech.provider, speech.model, speech.content_type) == ("gtts", "gtts", "audio/mpeg")
-    assert speech.duration_seconds == pytest.approx(mp3_duration(speech.content), abs=0.001)
+    assert speech.facts["durationSeconds"] == pytest.approx(mp3_duration(speech.content), abs=0.001)
     assert fake_google.spoken == [Spoken("Hello, world!", "en", slow=False)]
 
 

@@ -11,8 +11,9 @@ from tests.fakes.pollinations import FakePollinations
 
 from generation.http_client import HttpClient
 from generation.media import image_type
+from generation.pictures import ImageRequest
 from generation.pollinations import KEYLESS_URL, SUPPORTED_URL, Pollinations
-from generation.providers import Artifact, Deadline, ImageRequest, PromptRefused, ProviderError, ProviderTimeout
+from generation.providers import Artifact, Deadline, PromptRefused, ProviderError, ProviderTimeout
 
 
 def draw(provider: Pollinations, prompt: str, *, seconds: float = 60.0, seed: int = 7, model: str = "flux") -> Artifact:

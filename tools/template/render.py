@@ -1,0 +1,75 @@
+"""Render the template. What services and their providers need comes from their descriptors and settings."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from core.settings import Setting
+from generation import services
+from generation.services import Service
+from tools.sources import FUNCTIONS
+from tools.template.gateway import RESPONSES
+
+METHODS = ("delete", "get", "head", "patch", "post", "put")
+# The gateway's way to call the function that refuses a method.
+REFUSE = (
+    "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${MethodFunction.Arn}/invocations"
+)
+# The layers that functions get because of a provider; what every function of the plane has is not among them.
+_LAYERS_OF_THE_PLANE = ("core", "generation")
+
+
+def template(folder: Path = FUNCTIONS) -> str:
+    """The text of template.yaml for the services in a folder of functions."""
+    found = list(services.found(folder))
+    routes: dict[str, set[str]] = {}
+
+    def collect(method: str, path: str) -> None:
+        routes.setdefault(path, set()).update({method, "head"} if method == "get" else {method})
+
+    def refused() -> Iterator[tuple[str, list[str]]]:
+        return ((path, [one for one in METHODS if one not in has]) for path, has in sorted(routes.items()))
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        undefined=StrictUndefined,
+        variable_start_string="<<",
+        variable_end_string=">>",
+        extensions=["jinja2.ext.do"],
+        keep_trailing_newline=True,
+        autoescape=False,  # noqa: S701  it is YAML
+    )
+    environment.globals |= {
+        "services": found,
+        "settings": _settings(found),
+        "layers_of": layers_of,
+        "environment_of": lambda service: [f"{each.variable}: !Ref {each.parameter}" for each in _settings([service])],
+        "secrets_of": lambda service: [each.parameter for each in _settings([service]) if each.secret],
+        "collect": collect,
+        "refused": refused,
+        "refuse": REFUSE,
+        "event_name": event_name,
+        "gateway_responses": RESPONSES,
+    }
+    text = environment.get_template("template.yaml.j2").render()
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", text))
+
+
+def layers_of(service: Service) -> list[str]:
+    """The layers of a service's providers, as the template names them."""
+    packages = dict.fromkeys(path.partition(".")[0] for path in service.providers.values())
+    return [package.capitalize() for package in packages if package not in _LAYERS_OF_THE_PLANE]
+
+
+def event_name(path: str) -> str:
+    """A path as part of an event's name: ``/docs/{asset}`` is DocsAsset."""
+    return "".join(word.capitalize() for word in re.findall(r"[A-Za-z0-9]+", path))
+
+
+def _settings(found: Iterable[Service]) -> list[Setting]:
+    """The settings of the services' providers, each once."""
+    return list(
+        dict.fromkeys(one for service in found for name in service.providers for one in service.provider(name).settings)
+    )
