@@ -30,7 +30,6 @@ LOCAL_PARAMETERS = {
     "BucketSuffix": "none",
     "ImageProviders": "pollinations,offline",
     "TtsProviders": "gtts,offline",
-    "OfflineEngines": "true",
     # The quick start's password is a common one.
     "CommonPasswords": "allow",
     # On, to behave as on AWS; generous, since all callers of one machine have one address and tests are in a hurry.
@@ -38,8 +37,8 @@ LOCAL_PARAMETERS = {
     "LoginRateLimit": "6000",
     "ImageRateLimit": "6000",
     "ImageAnonymousRateLimit": "6000",
-    "SpeechRateLimit": "6000",
-    "SpeechAnonymousRateLimit": "6000",
+    "TtsRateLimit": "6000",
+    "TtsAnonymousRateLimit": "6000",
     "DefaultRateLimit": "60000",
 }
 
