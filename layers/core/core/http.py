@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from core import identity, limits, query, streaming
+from core import aws, identity, limits, query, streaming
 from core.client import ClientInfo
 from core.errors import NotFound, ProblemError, TooManyRequests, Unauthorized
 from core.identity import Identity
@@ -97,6 +97,7 @@ class Api:
         self._identity: Identity | None = None
         self._allowance: Allowance | None = None
         self._cold = True
+        aws.at_start(limits.connect)
 
     def get(self, path: str, **options: Any) -> Callable[[AnyCallableT], AnyCallableT]:
         """A GET route, which answers HEAD, too (RFC 9110 §9.3.2); the options are those of ``Route``."""

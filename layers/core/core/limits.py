@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from core import settings
+from core import aws, settings
 from core.errors import ServiceUnavailable
 from core.logging import logger
 from core.waiting import DeadlinePassed, Patience, within
@@ -187,12 +187,16 @@ def _alarm(error: Exception) -> None:
 @lru_cache(maxsize=1)
 def _client() -> "DynamoDBClient":
     """DynamoDB, tried twice at most; the limiter bounds the whole, since no setting here bounds the resolver."""
-    # boto3 takes longer to import than everything else here together: only who counts pays.
-    import boto3
-    from botocore.config import Config
+    found: DynamoDBClient = aws.client(
+        "dynamodb", connect_timeout=0.5, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"}
+    )
+    return found
 
-    timeouts = Config(connect_timeout=0.5, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
-    return boto3.client("dynamodb", config=timeouts)
+
+def connect() -> None:
+    """Make the client, where requests are counted. Raises ``core.settings.SettingsError``."""
+    if RateLimitSettings.from_env(os.environ).table:
+        _client()
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from core import aws
 from core.errors import ServiceUnavailable
 from core.settings import SettingsError
 from core.waiting import DeadlinePassed, Patience, within
@@ -62,18 +63,15 @@ class Secret:
 
 
 def _ask(question: "Callable[[SecretsManagerClient], AnswerT]") -> AnswerT:
-    # boto3 takes longer to import than everything else here together: only who reads a secret pays.
-    import boto3
-    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
-    timeouts = Config(
-        connect_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
-        retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
-    )
     try:
-        client = boto3.client("secretsmanager", config=timeouts)
+        client = aws.client(
+            "secretsmanager",
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
+        )
         return within(Patience(_SECONDS), lambda: question(client))
     except (BotoCoreError, ClientError, DeadlinePassed) as error:
         raise ServiceUnavailable(

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, TypedDict
 
-from core import ids, times
+from core import aws, ids, times
 from core.errors import FieldError, Forbidden, NotFound, ServiceUnavailable, Unprocessable
 from core.identity import Identity
 from core.logging import logger
@@ -189,6 +189,11 @@ class Library:
         if record is None or not records.readable_by(record, caller):
             raise self._missing()
         return record
+
+
+def prepare(service: Service) -> None:
+    """Open the library while the environment starts, where that is better."""
+    aws.at_start(lambda: open_library(service))
 
 
 @lru_cache(maxsize=1)

@@ -6,12 +6,11 @@ None and a lost race is ``Conflicted``.
 
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from core import aws
 from core.errors import ServiceUnavailable
 from core.waiting import DeadlinePassed, Patience, within
 
@@ -21,13 +20,13 @@ if TYPE_CHECKING:
 
 SIGNED_URL_SECONDS = 900
 _REACHABLE_SECONDS = 3.0
-_CONFIG = Config(
-    signature_version="s3v4",  # the default pre-signs with Signature Version 2 where an endpoint is given
-    connect_timeout=2,
-    read_timeout=5,
-    retries={"mode": "standard", "total_max_attempts": 3},
-    max_pool_connections=16,
-)
+_OPTIONS: dict[str, Any] = {
+    "signature_version": "s3v4",  # the default pre-signs with Signature Version 2 where an endpoint is given
+    "connect_timeout": 2,
+    "read_timeout": 5,
+    "retries": {"mode": "standard", "total_max_attempts": 3},
+    "max_pool_connections": 16,
+}
 _UNAVAILABLE = "Storage did not answer. Try again in a moment."
 _LOST_RACE = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 
@@ -151,8 +150,8 @@ def open_bucket(name: str, *, public_endpoint: str | None = None) -> Bucket:
 
     ``public_endpoint`` is the S3 address that clients outside can reach, where it differs from the functions' own.
     """
-    client = boto3.client("s3", config=_CONFIG)
-    public = boto3.client("s3", config=_CONFIG, endpoint_url=public_endpoint) if public_endpoint else None
+    client = aws.client("s3", **_OPTIONS)
+    public = aws.client("s3", endpoint_url=public_endpoint, **_OPTIONS) if public_endpoint else None
     return Bucket(client, name, public_client=public)
 
 

@@ -2,13 +2,14 @@
 
 from core.errors import NotFound
 from core.http import REQUIRED, Api, Response, no_content
-from generation.library import open_library
+from generation.library import open_library, prepare
 from generation.services import Service
 
 
 def delete(service: Service) -> Api:
     """The function that removes one generation of the service."""
     api = Api(caller=REQUIRED)
+    prepare(service)
 
     @api.delete(
         f"/{service.name}/{{id}}", operation_id=f"delete{service.operation}", status_code=204, errors=(NotFound,)

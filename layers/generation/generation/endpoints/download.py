@@ -4,13 +4,14 @@ from core.errors import NotFound
 from core.http import JSON, OPTIONAL, Api, Response
 from core.query import Flag
 from generation import schemas
-from generation.library import Download, open_library
+from generation.library import Download, open_library, prepare
 from generation.services import Service
 
 
 def download(service: Service) -> Api:
     """The function that answers with a signed URL of one artifact of the service."""
     api = Api(caller=OPTIONAL)
+    prepare(service)
 
     @api.get(
         f"/{service.name}/{{id}}/download",

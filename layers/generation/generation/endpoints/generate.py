@@ -11,7 +11,7 @@ from core.errors import BadGateway, Conflict, GatewayTimeout
 from core.http import JSON, OPTIONAL, Api, Response
 from generation import chain, schemas
 from generation.idempotency import once
-from generation.library import open_library
+from generation.library import open_library, prepare
 from generation.records import Generation
 from generation.requests import IdempotencyKey
 from generation.services import Service
@@ -40,6 +40,7 @@ class Wanted(BaseModel):
 def generate(service: Service, model: type[Wanted]) -> Api:
     """The function that makes one generation of the service from a body of this model."""
     api = Api(caller=OPTIONAL, max_body_bytes=service.body_bytes)
+    prepare(service)
 
     @api.post(
         f"/{service.name}/generate",

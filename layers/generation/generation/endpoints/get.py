@@ -3,7 +3,7 @@
 from core.errors import NotFound
 from core.http import JSON, OPTIONAL, Api
 from generation import schemas
-from generation.library import open_library
+from generation.library import open_library, prepare
 from generation.records import Generation
 from generation.services import Service
 
@@ -11,6 +11,7 @@ from generation.services import Service
 def get(service: Service) -> Api:
     """The function that answers with one generation of the service, for whoever may read it."""
     api = Api(caller=OPTIONAL)
+    prepare(service)
 
     @api.get(
         f"/{service.name}/{{id}}",

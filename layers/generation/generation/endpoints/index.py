@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from generation.indexing import BatchResponse
 from generation.indexing import index as bring_up_to_date
-from generation.library import open_library
+from generation.library import open_library, prepare
 from generation.services import Service
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 def index(service: Service) -> "Callable[[Mapping[str, Any], LambdaContext], BatchResponse]":
     """The function that takes a batch of S3 notifications from SQS; the messages that failed are delivered again."""
+
+    prepare(service)
 
     def handler(event: Mapping[str, Any], context: "LambdaContext") -> BatchResponse:
         return bring_up_to_date(open_library(service), event, context.get_remaining_time_in_millis())

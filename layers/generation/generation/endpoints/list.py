@@ -4,13 +4,14 @@ from core.errors import Forbidden, NotFound
 from core.http import JSON, REQUIRED, Api
 from core.query import Cursor, FromDay, Limit, ToDay, UserId
 from generation import schemas
-from generation.library import Items, open_library
+from generation.library import Items, open_library, prepare
 from generation.services import Service
 
 
 def list(service: Service) -> Api:
     """The function that answers with a page of a user's history of the service."""
     api = Api(caller=REQUIRED)
+    prepare(service)
 
     @api.get(
         f"/admin/{service.plural}",
