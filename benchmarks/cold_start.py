@@ -2,8 +2,8 @@
 
 Runs each handler's import in a process that sees the built function, its built layers and boto3, nothing else; the
 variants take turns, so that a noisy machine disturbs them alike. What an environment makes at its start on Lambda (the
-clients of AWS) is a variant of its own. The figures before are those of benchmarks/baselines/cold-start.json. Build first:
-`make build`. `--help` lists options.
+clients of AWS) is a variant of its own. The figures before are those of benchmarks/baselines/cold-start.json. Build
+first: `make build`. `--help` lists options.
 """
 
 import argparse
