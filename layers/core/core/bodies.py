@@ -31,6 +31,7 @@ class Bodies:
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._answer: Any = None
+        self._error: Exception | None = None
         self._arguments: Sequence[str] = ()
         self.resolver = APIGatewayRestResolver(enable_validation=True, json_body_deserializer=loads)
         self.resolver.exception_handler(RequestValidationError)(_invalid)
@@ -41,7 +42,11 @@ class Bodies:
 
         @functools.wraps(function)
         def validated(**values: Any) -> None:
-            self._answer = function(*self._arguments, **values)
+            try:
+                self._answer = function(*self._arguments, **values)
+            except Exception as error:
+                # The resolver would write a traceback to the log, also of what a caller is meant to see.
+                self._error = error
 
         signature = inspect.signature(function)
         arguments = list(signature.parameters.values())[len(route.parameters) :]
@@ -60,9 +65,11 @@ class Bodies:
         prepared = self._prepared(event) | {"path": literal(route.path), "httpMethod": route.method}
         try:
             self.resolver.resolve(prepared, context)
+            if self._error is not None:
+                raise self._error
             return self._answer
         finally:
-            self._answer = None
+            self._answer = self._error = None
 
     def _prepared(self, event: Mapping[str, Any]) -> dict[str, Any]:
         """The event as the resolver needs it."""

@@ -31,7 +31,7 @@ class Talk:
     def __init__(self) -> None:
         self.api = Api()
         self.words: Iterator[str] = iter(("one", "two"))
-        self.api.post("/talk")(self.answer)
+        self.api.post("/talk", operation_id="talk")(self.answer)
 
     def answer(self) -> Response[str]:
         """The route."""
@@ -219,7 +219,7 @@ def test_a_stream_that_breaks_off_where_the_answer_comes_whole_is_a_500(talk: Ta
 
 @pytest.mark.usefixtures("_streams")
 def test_an_error_before_the_first_event_is_problem_details(talk: Talk, log: Log) -> None:
-    @talk.api.post("/busy")
+    @talk.api.post("/busy", operation_id="busy")
     def busy() -> Response[str]:
         talk.answer()
         raise Conflict("Another call is running.", slug="session-busy")

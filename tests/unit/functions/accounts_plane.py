@@ -16,7 +16,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from accounts import database, service, signing_keys
+from accounts import database, own, service, signing_keys
 from accounts.connection import Cursor
 from auth import login, refresh, register
 from core import identity
@@ -41,7 +41,7 @@ def configured(server: Server, database_name: str) -> Iterator[dict[str, str]]:
             "BCRYPT_ROUNDS": "10",
             "JWKS": json.dumps({"keys": [key.public_jwk()]}),
         }
-        with environment_caches_cleared(service.from_env, database.from_env):
+        with environment_caches_cleared(service.from_env, own.from_env, database.from_env):
             yield variables
             if database.from_env.cache_info().currsize:
                 database.from_env().close()
@@ -59,7 +59,7 @@ def database_down(environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterato
         Name=f"down-{uuid4()}", SecretString="postgresql://somebody:hunter2@127.0.0.1:1/platform"
     )
     monkeypatch.setenv("DATABASE_SECRET_ARN", secret["ARN"])
-    with environment_caches_cleared(service.from_env, database.from_env):
+    with environment_caches_cleared(service.from_env, own.from_env, database.from_env):
         yield
 
 

@@ -2,7 +2,7 @@ import json
 import os
 from collections.abc import Iterator
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import boto3
@@ -11,6 +11,7 @@ from moto import mock_aws
 
 from core import identity
 from generation import answers, chain, cursors, library, settings
+from generation.services import Service
 from image.service import SERVICE as IMAGE
 from tests import events, tokens
 from tests.events import Gateway
@@ -19,6 +20,7 @@ from tests.events import Gateway
 from tests.unit.accounts.conftest import database_name, server  # noqa: F401
 from tests.unit.generation import answers_table as answers_tables
 from tests.unit.stand_ins import Painter, Speaker, Watch, environment_caches_cleared
+from tts.service import SERVICE as SPEECH
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -75,18 +77,26 @@ def bucket(s3: "S3Client", _bucket: str, _cursor_secret: str, monkeypatch: pytes
 
 
 @pytest.fixture
-def painter(monkeypatch: pytest.MonkeyPatch) -> Painter:
+def chains(monkeypatch: pytest.MonkeyPatch) -> dict[Service, tuple[Any, ...]]:
+    """The providers that each service is configured with."""
+    configured: dict[Service, tuple[Any, ...]] = {}
+    monkeypatch.setattr(chain, "providers", configured.__getitem__)
+    return configured
+
+
+@pytest.fixture
+def painter(chains: dict[Service, tuple[Any, ...]]) -> Painter:
     """The provider that the image function is configured with."""
     provider = Painter()
-    monkeypatch.setattr(chain, "image_providers", lambda: (provider,))
+    chains[IMAGE] = (provider,)
     return provider
 
 
 @pytest.fixture
-def speaker(monkeypatch: pytest.MonkeyPatch) -> Speaker:
+def speaker(chains: dict[Service, tuple[Any, ...]]) -> Speaker:
     """The provider that the speech function is configured with."""
     provider = Speaker()
-    monkeypatch.setattr(chain, "speech_providers", lambda: (provider,))
+    chains[SPEECH] = (provider,)
     return provider
 
 

@@ -21,14 +21,13 @@ class Route:
 
 @dataclass(frozen=True)
 class Function:
-    """A function of the template. ``layers`` are folders of layers/; ``offline`` joins them by a parameter.
+    """A function of the template. ``layers`` are folders of layers/.
 
     ``heads`` are its routes for HEAD, which stand beside those for GET.
     """
 
     handler: str
     layers: tuple[str, ...]
-    may_be_offline: bool
     variables: tuple[tuple[str, str], ...]
     routes: tuple[Route, ...]
     heads: tuple[Route, ...]
@@ -65,8 +64,7 @@ def _function(properties: dict[str, Any]) -> Function:
     routes = [Route(call["Method"].upper(), call["Path"], "Auth" in call) for call in calls]
     return Function(
         handler=properties["Handler"],
-        layers=tuple(_folder(layer["Ref"]) for layer in layers if "Ref" in layer),
-        may_be_offline=any("Fn::If" in layer for layer in layers),
+        layers=tuple(_folder(layer["Ref"]) for layer in layers),
         # What only a stack knows has a stand-in.
         variables=tuple((name, value if isinstance(value, str) else "unknown") for name, value in variables.items()),
         routes=tuple(route for route in routes if route.method != "HEAD"),

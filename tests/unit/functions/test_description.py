@@ -16,7 +16,6 @@ from tools.openapi import document
 
 from accounts.requests import Login, LogoutRequest, RefreshRequest, Registration
 from core.errors import ProblemError
-from generation import requests
 from generation.google_tts import GoogleTts
 from generation.providers import PromptRefused, ProviderError, ProviderTimeout
 from image.generate import ImageGeneration
@@ -29,6 +28,7 @@ from tests.unit.functions.accounts_plane import configured, database_down, envir
 from tests.unit.functions.answers import Answer, ask
 from tests.unit.functions.template import functions
 from tests.unit.stand_ins import Painter
+from tts.generate import VOICES
 
 METHODS = ("get", "post", "delete")
 
@@ -138,10 +138,9 @@ def test_every_call_has_a_name_of_its_own_and_is_explained() -> None:
 
 def test_every_problem_that_a_handler_declares_is_in_it() -> None:
     for handler in document.handlers():
-        for (verb, rule), kinds in handler.api.errors.items():
-            path = re.sub(r"<(?:\w+_)?(\w+)>", r"{\1}", rule)
-            responses = described()["paths"][path][verb.lower()]["responses"]
-            assert {str(int(kind.status)) for kind in kinds} <= set(responses), path
+        for route in handler.routes:
+            responses = described()["paths"][route.path][route.method.lower()]["responses"]
+            assert {str(int(kind.status)) for kind in route.errors} <= set(responses), route.path
 
 
 def test_no_call_promises_a_bug() -> None:
@@ -176,6 +175,7 @@ def schemas_in(value: Any) -> Iterator[dict[str, Any]]:
 
 # What JSON Schema 2020-12 knows, of which the description makes use.
 KEYWORDS = {
+    "deprecated",
     *("$ref", "type", "enum", "anyOf", "description", "default", "examples", "format", "pattern"),
     *("minimum", "maximum", "minLength", "maxLength", "properties", "required", "items", "additionalProperties"),
 }
@@ -227,7 +227,7 @@ def test_every_body_has_an_example_in_each_field_that_is_required() -> None:
 
 
 def test_the_voices_are_those_that_every_provider_speaks() -> None:
-    assert set(requests.VOICES) == GoogleTts().voices & voices.EVERY
+    assert set(VOICES) == GoogleTts().voices & voices.EVERY
 
 
 # What a field is accepted for and what it is refused for, by the schema and by the function alike.

@@ -327,7 +327,7 @@ def test_while_the_first_is_in_flight_the_same_is_409_and_another_422(monkeypatc
             return super().generate(request, deadline)
 
     busy = Busy()
-    monkeypatch.setattr(chain, "image_providers", lambda: (busy,))
+    monkeypatch.setattr(chain, "providers", lambda _service: (busy,))
     first = post({"prompt": "a fox"}, key=KEY)
     conflict, refused = meanwhile
     assert conflict.problem(409)["type"] == "urn:llm-microservices:problem:idempotency-key-in-use"
@@ -377,7 +377,7 @@ def test_a_picture_is_answered_although_the_table_is_gone_when_it_is_made(
             boto3.client("dynamodb").delete_table(TableName=answers_table)
             return super().generate(request, deadline)
 
-    monkeypatch.setattr(chain, "image_providers", lambda: (Demolishing(),))
+    monkeypatch.setattr(chain, "providers", lambda _service: (Demolishing(),))
     answer = post({"prompt": "a fox"}, key=KEY)
     assert answer.status == 201
     assert records_in(s3, bucket) == [answer.json["s3"]["record"]]
@@ -432,7 +432,7 @@ def test_a_prompt_that_no_provider_can_serve_is_422_that_names_the_field_and_the
 def test_a_provider_that_fails_is_told_by_the_status(
     s3: "S3Client", bucket: str, monkeypatch: pytest.MonkeyPatch, painter_of_today: Painter, status: int
 ) -> None:
-    monkeypatch.setattr(chain, "image_providers", lambda: (painter_of_today,))
+    monkeypatch.setattr(chain, "providers", lambda _service: (painter_of_today,))
     problem = post({"prompt": "a fox"}).problem(status)
     assert "secret" not in problem["detail"]
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)

@@ -18,7 +18,9 @@ from typing import Any
 
 import pytest
 
+from generation.services import Service
 from tests import events, tokens
+from tests.services import NAMES, SERVICES
 from tests.unit.functions.template import ROOT, Function, functions
 
 CACHE = ROOT / ".local" / "test-layers"
@@ -48,7 +50,9 @@ print(json.dumps({"answer": answer, "modules": sorted(sys.modules)}))
 LOAD = """
 import json
 from generation import chain
-print(json.dumps([provider.name for provider in chain.load(call["names"], call["kind"], {})]))
+import importlib
+service = importlib.import_module(f"{call['service']}.service").SERVICE
+print(json.dumps([provider.name for provider in chain.load(service, call["names"], {})]))
 """
 
 
@@ -144,7 +148,7 @@ def test_a_function_without_a_package_of_its_layer_does_not_import() -> None:
     assert "No module named 'bcrypt'" in done.stderr or "No module named 'psycopg2'" in done.stderr
 
 
-@pytest.mark.parametrize("module", [name for name in functions() if name.startswith(("image.", "tts."))])
+@pytest.mark.parametrize("module", [name for name in functions() if name.partition(".")[0] in NAMES])
 def test_no_generation_function_has_a_way_to_the_database(module: str) -> None:
     function = functions()[module]
     assert not {"psycopg2", "accounts", "bcrypt"} & set(imported(function)["modules"])
@@ -177,14 +181,16 @@ def test_the_authorizer_decides_with_neither_boto3_nor_pydantic_nor_a_resolver()
     assert not heavy & set(answer["modules"])
 
 
-@pytest.mark.parametrize(("kind", "names"), [("image", ["pollinations"]), ("speech", ["gtts"])])
-def test_providers_of_the_network_load_with_the_layers_that_are_always_there(kind: str, names: list[str]) -> None:
-    assert result(LOAD, path_of(["core", "generation"]), kind=kind, names=names) == names
-
-
-@pytest.mark.parametrize(("kind", "names"), [("image", ["pollinations", "offline"]), ("speech", ["gtts", "offline"])])
-def test_the_offline_engines_load_with_their_layer_and_not_without(kind: str, names: list[str]) -> None:
-    assert result(LOAD, path_of(["core", "generation", "offline"]), kind=kind, names=names) == names
-    done = run(LOAD, path_of(["core", "generation"]), kind=kind, names=names)
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_providers_load_with_the_layers_of_their_function_and_offline_engines_not_without_theirs(
+    service: Service,
+) -> None:
+    layers, names = functions()[f"{service.name}.generate"].layers, list(service.providers)
+    assert result(LOAD, path_of(layers), service=service.name, names=names) == names
+    # What needs no layer of its own is there without the offline one.
+    always = [name for name in names if not service.providers[name].startswith("offline.")]
+    plane = [layer for layer in layers if layer != "offline"]
+    assert result(LOAD, path_of(plane), service=service.name, names=always) == always
+    done = run(LOAD, path_of(plane), service=service.name, names=names)
     assert done.returncode == 1
     assert "attach it or take the name out" in done.stderr

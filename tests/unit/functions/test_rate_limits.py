@@ -40,11 +40,11 @@ def _limited(_dynamodb: None, request: pytest.FixtureRequest, monkeypatch: pytes
 
 
 def function(api: Api) -> ModuleType:
-    @api.get("/thing")
+    @api.get("/thing", operation_id="getThing")
     def thing() -> None:
         return None
 
-    @api.post("/thing")
+    @api.post("/thing", operation_id="makeThing")
     def make(_body: dict[str, str]) -> None:
         return None
 

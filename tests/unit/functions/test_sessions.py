@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from accounts.service import MOST_SESSIONS_SHOWN
+from accounts.own import MOST_SESSIONS_SHOWN
 from auth import end_session, logout, sessions
 from core import ids, times
 from tests import events, tokens

@@ -1,60 +1,26 @@
 import json
-import re
 from typing import Any
 
 import pytest
+from tools.openapi import document
 
+from core.http import REQUIRED
+from generation.services import Service
+from tests.services import NAMES, SERVICES
 from tests.unit.functions.answers import TITLES
 from tests.unit.functions.template import ROOT, Function, functions, template
 
-# Method, path, and whether it needs an access token: the calls of the HTTP contract.
+# Method, path, and whether it needs an access token: the routes of the code.
 CALLS = {
-    "auth.register": [("POST", "/auth/register", False)],
-    "auth.login": [("POST", "/auth/login", False)],
-    "auth.refresh": [("POST", "/auth/refresh", False)],
-    "auth.logout": [("POST", "/auth/logout", False)],
-    "auth.sessions": [("GET", "/auth/sessions", True)],
-    "auth.end_session": [("DELETE", "/auth/sessions/{id}", True)],
-    "auth.password": [("POST", "/auth/password", True)],
-    "auth.jwks": [("GET", "/.well-known/jwks.json", False)],
-    "users.me": [("GET", "/users/me", True)],
-    "image.generate": [("POST", "/image/generate", False)],
-    "image.get": [("GET", "/image/{id}", False)],
-    "image.download": [("GET", "/image/{id}/download", False)],
-    "image.delete": [("DELETE", "/image/{id}", True)],
-    "image.list": [("GET", "/admin/images", True)],
-    "tts.generate": [("POST", "/tts/generate", False)],
-    "tts.get": [("GET", "/tts/{id}", False)],
-    "tts.download": [("GET", "/tts/{id}/download", False)],
-    "tts.delete": [("DELETE", "/tts/{id}", True)],
-    "tts.list": [("GET", "/admin/audios", True)],
-    "ops.health": [("GET", "/healthz", False)],
-    "ops.openapi": [("GET", "/openapi.json", False)],
-    "ops.root": [("GET", "/", False)],
-    "ops.docs": [("GET", "/docs", False), ("GET", "/docs/{asset}", False)],
-}
-PATHS = {path for calls in CALLS.values() for _method, path, _protected in calls}
-WITHOUT_A_ROUTE = {
-    "auth.authorizer",
-    "image.index",
-    "tts.index",
-    "ops.migrate",
-    "ops.purge",
-    "ops.reindex",
-    "ops.signing_key",
+    handler.module.__name__: [(route.method, route.path, handler.api.who is REQUIRED) for route in handler.routes]
+    for handler in document.handlers()
 }
 # The parameters of rate limits, with the requests a minute that they allow where nothing else is said.
-RATE_LIMITS = {
-    "RegisterRateLimit": 5,
-    "LoginRateLimit": 20,
-    "ImageRateLimit": 10,
-    "ImageAnonymousRateLimit": 2,
-    "SpeechRateLimit": 20,
-    "SpeechAnonymousRateLimit": 5,
-    "DefaultRateLimit": 100,
+RATE_LIMITS = {"RegisterRateLimit": 5, "LoginRateLimit": 20, "DefaultRateLimit": 100} | {
+    f"{service.pascal}{kind}": limit
+    for service in SERVICES
+    for kind, limit in (("RateLimit", service.limits.user), ("AnonymousRateLimit", service.limits.address))
 }
-
-
 RESOURCES: dict[str, dict[str, Any]] = {
     resource["Properties"]["Handler"].removesuffix(".handler"): resource
     for resource in template()["Resources"].values()
@@ -66,21 +32,25 @@ VARIABLES: dict[str, dict[str, Any]] = {
     | resource["Properties"].get("Environment", {}).get("Variables", {})
     for module, resource in RESOURCES.items()
 }
+each_service = pytest.mark.parametrize("service", SERVICES, ids=NAMES)
 
 
 def reads(function: Function, variable: str) -> bool:
     return variable in dict(function.variables)
 
 
-def test_the_template_serves_the_calls_of_the_contract_and_no_other() -> None:
+def modules_of(function: str) -> set[str]:
+    """The modules of this name of the generating services."""
+    return {f"{name}.{function}" for name in NAMES}
+
+
+def test_the_template_serves_the_routes_of_the_code_to_the_same_callers_and_no_other() -> None:
     served = {
         module: [(route.method, route.path, route.protected) for route in function.routes]
         for module, function in functions().items()
         if function.routes
     }
-    assert served.pop("ops.method")
     assert served == CALLS
-    assert set(functions()) - set(served) - {"ops.method"} == WITHOUT_A_ROUTE
 
 
 def test_whatever_answers_get_answers_head_for_the_same_callers() -> None:
@@ -90,30 +60,28 @@ def test_whatever_answers_get_answers_head_for_the_same_callers() -> None:
 
 
 def test_every_path_has_an_answer_for_the_methods_that_it_does_not_have() -> None:
-    routes = functions()["ops.method"].routes
-    assert {route.method for route in routes} == {"ANY"}
-    assert sorted(route.path for route in routes) == sorted(PATHS)
+    refused = template()["Resources"]["Api"]["Properties"]["DefinitionBody"]["paths"]
+    has: dict[str, set[str]] = {}
+    for function in functions().values():
+        for route in (*function.routes, *function.heads):
+            has.setdefault(route.path, set()).add(route.method.lower())
+    everything = {"delete", "get", "head", "patch", "post", "put"}
+    assert {path: set(methods) for path, methods in refused.items()} == {
+        path: everything - methods for path, methods in has.items()
+    }
+    for methods in refused.values():
+        for answer in methods.values():
+            integration = answer["x-amazon-apigateway-integration"]
+            assert (integration["type"], integration["httpMethod"]) == ("aws_proxy", "POST")
+            assert "${MethodFunction.Arn}" in integration["uri"]["Fn::Sub"]
 
 
 def test_the_modules_with_a_handler_are_the_functions_of_the_template() -> None:
     sources = (ROOT / "functions").glob("*/*.py")
-    modules = {f"{source.parent.name}.{source.stem}" for source in sources if source.stem != "__init__"}
+    modules = {
+        f"{source.parent.name}.{source.stem}" for source in sources if source.stem not in ("__init__", "service")
+    }
     assert modules == set(functions())
-
-
-def test_the_routes_in_a_module_are_its_routes_in_the_template() -> None:
-    for module, calls in CALLS.items():
-        source = (ROOT / "functions" / module.replace(".", "/")).with_suffix(".py").read_text()
-        routes = re.findall(r'@api\.(get|post|delete)\(\s*"([^"]+)"', source)
-        assert [(method.upper(), re.sub(r"<\w+>", "{}", path)) for method, path in routes] == [
-            (method, re.sub(r"{\w+}", "{}", path)) for method, path, _protected in calls
-        ], module
-
-
-def test_who_may_call_is_the_same_in_a_module_and_in_the_template() -> None:
-    for module, calls in CALLS.items():
-        source = (ROOT / "functions" / module.replace(".", "/")).with_suffix(".py").read_text()
-        assert ("Api(caller=REQUIRED)" in source) is calls[0][2], module
 
 
 def test_protected_calls_share_the_authorizer_of_access_tokens() -> None:
@@ -128,10 +96,10 @@ def test_the_planes_have_neither_layers_nor_settings_of_each_other() -> None:
         service = module.partition(".")[0]
         if service in ("auth", "users"):
             assert set(function.layers) <= {"core", "accounts"}, module
-            assert not function.may_be_offline
             assert not reads(function, "BUCKET")
-        elif service in ("image", "tts"):
-            assert set(function.layers) == {"core", "generation"}, module
+        elif service in NAMES:
+            # An engine's layer is where its service generates.
+            assert set(function.layers) - {"offline"} == {"core", "generation"}, module
             assert not reads(function, "DATABASE_SECRET_ARN")
 
 
@@ -143,19 +111,19 @@ def test_only_those_who_issue_tokens_know_of_the_private_key() -> None:
 
 def test_who_verifies_tokens_has_the_public_keys() -> None:
     protected = {module for module, calls in CALLS.items() if calls[0][2]}
-    open_to_users = {f"{service}.{call}" for service in ("image", "tts") for call in ("generate", "get", "download")}
+    open_to_users = {module for call in ("generate", "get", "download") for module in modules_of(call)}
     for module in protected | open_to_users | {"auth.authorizer", "auth.jwks"}:
         assert reads(functions()[module], "JWKS"), module
 
 
 def test_only_the_lists_sign_cursors() -> None:
     signing = {module for module, function in functions().items() if reads(function, "CURSOR_SECRET_ARN")}
-    assert signing == {"image.list", "tts.list"}
+    assert signing == modules_of("list")
 
 
-@pytest.mark.parametrize("service", ["Image", "Tts"])
-def test_the_queue_is_told_of_records_that_come_and_of_records_that_go(service: str) -> None:
-    bucket = template()["Resources"][f"{service}Bucket"]["Properties"]
+@each_service
+def test_the_queue_is_told_of_records_that_come_and_of_records_that_go(service: Service) -> None:
+    bucket = template()["Resources"][f"{service.pascal}Bucket"]["Properties"]
     told = bucket["NotificationConfiguration"]["QueueConfigurations"]
     assert [one["Event"] for one in told] == ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
     for one in told:
@@ -163,21 +131,23 @@ def test_the_queue_is_told_of_records_that_come_and_of_records_that_go(service: 
         assert rules == {"prefix": "requests/", "suffix": "/record.json"}
 
 
-@pytest.mark.parametrize("service", ["Image", "Tts"])
-def test_a_tombstone_is_kept_longer_than_any_message(service: str) -> None:
+@each_service
+def test_a_tombstone_is_kept_longer_than_any_message(service: Service) -> None:
     resources = template()["Resources"]
-    rules = resources[f"{service}Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    rules = resources[f"{service.pascal}Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
     (kept,) = [rule["ExpirationInDays"] for rule in rules if rule.get("Prefix") == "deleted/"]
-    queues = (f"{service}RecordQueue", f"{service}RecordDeadLetters")
+    queues = (f"{service.pascal}RecordQueue", f"{service.pascal}RecordDeadLetters")
     seconds = [resources[queue]["Properties"].get("MessageRetentionPeriod", 345_600) for queue in queues]
     assert kept * 86_400 > sum(seconds)
 
 
 def test_only_the_generating_functions_may_have_the_offline_engines() -> None:
-    assert {module for module, function in functions().items() if function.may_be_offline} == {
-        "image.generate",
-        "tts.generate",
+    offline = {
+        f"{service.name}.generate"
+        for service in SERVICES
+        if any(provider.startswith("offline.") for provider in service.providers.values())
     }
+    assert {module for module, function in functions().items() if "offline" in function.layers} == offline
 
 
 def test_the_rate_limits_are_those_of_the_contract_and_may_be_set() -> None:
@@ -191,20 +161,17 @@ def test_the_rate_limits_are_those_of_the_contract_and_may_be_set() -> None:
     special = {
         "auth.register": ("RegisterRateLimit", "RegisterRateLimit"),
         "auth.login": ("LoginRateLimit", "LoginRateLimit"),
-        "image.generate": ("ImageRateLimit", "ImageAnonymousRateLimit"),
-        "tts.generate": ("SpeechRateLimit", "SpeechAnonymousRateLimit"),
+    } | {
+        f"{service.name}.generate": (f"{service.pascal}RateLimit", f"{service.pascal}AnonymousRateLimit")
+        for service in SERVICES
     }
     assert used == {module: special.get(module, ("DefaultRateLimit", "DefaultRateLimit")) for module in VARIABLES}
 
 
 def test_functions_with_limits_of_their_own_have_counters_of_their_own() -> None:
     named = {module: names["RATE_LIMIT_NAME"] for module, names in VARIABLES.items() if "RATE_LIMIT_NAME" in names}
-    assert named == {
-        "auth.register": "register",
-        "auth.login": "login",
-        "image.generate": "image",
-        "tts.generate": "speech",
-    }
+    own = {f"{name}.generate": name for name in NAMES}
+    assert named == {"auth.register": "register", "auth.login": "login", **own}
 
 
 def test_every_call_is_counted() -> None:
@@ -216,7 +183,7 @@ def test_every_call_is_counted() -> None:
 
 def test_generation_stops_and_accounts_go_on_where_requests_cannot_be_counted() -> None:
     closed = {module for module, names in VARIABLES.items() if names["RATE_LIMIT_FAIL"] == "closed"}
-    assert closed == {module for module in CALLS if module.startswith(("image.", "tts."))}
+    assert closed == {module for module in CALLS if module.partition(".")[0] in NAMES}
 
 
 def test_the_alarm_watches_the_metric_that_the_functions_write() -> None:
@@ -234,14 +201,14 @@ def test_common_passwords_are_refused_unless_a_parameter_allows_them() -> None:
     assert told == {"auth.register", "auth.password"}
 
 
-@pytest.mark.parametrize("service", ["Image", "Tts"])
-def test_a_bucket_is_closed_to_the_public_encrypted_and_takes_no_request_without_tls(service: str) -> None:
+@each_service
+def test_a_bucket_is_closed_to_the_public_encrypted_and_takes_no_request_without_tls(service: Service) -> None:
     resources = template()["Resources"]
-    bucket = resources[f"{service}Bucket"]["Properties"]
+    bucket = resources[f"{service.pascal}Bucket"]["Properties"]
     blocked = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets")
     assert bucket["PublicAccessBlockConfiguration"] == dict.fromkeys(blocked, True)
     assert bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    (statement,) = resources[f"{service}BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    (statement,) = resources[f"{service.pascal}BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
     # Of this machine's own addresses, which reach no AWS, plain HTTP is taken.
     assert statement["Condition"] == {
@@ -252,7 +219,7 @@ def test_a_bucket_is_closed_to_the_public_encrypted_and_takes_no_request_without
 
 def test_queues_are_encrypted() -> None:
     queues = [resource for resource in template()["Resources"].values() if resource["Type"] == "AWS::SQS::Queue"]
-    assert len(queues) == 5
+    assert len(queues) == 1 + 2 * len(SERVICES)
     assert all(queue["Properties"]["SqsManagedSseEnabled"] for queue in queues)
 
 
@@ -264,8 +231,10 @@ def test_the_stage_throttles_every_method_of_every_path() -> None:
 
 
 def test_sessions_are_purged_every_night() -> None:
-    (event,) = RESOURCES["ops.purge"]["Properties"]["Events"].values()
-    assert (event["Type"], event["Properties"]["Schedule"]) == ("Schedule", "cron(17 3 * * ? *)")
+    rule = template()["Resources"]["PurgeSchedule"]["Properties"]
+    (target,) = rule["Targets"]
+    assert rule["ScheduleExpression"] == "cron(17 3 * * ? *)"
+    assert target["Arn"] == {"Fn::GetAtt": ["PurgeFunction", "Arn"]}
 
 
 def test_no_function_may_do_more_than_the_boundary() -> None:

@@ -128,14 +128,14 @@ def test_without_its_table_the_key_is_503_and_no_provider_is_asked(answers_table
 
 @pytest.mark.usefixtures("bucket")
 def test_a_prompt_that_cannot_be_spoken_is_the_field_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chain, "speech_providers", lambda: (Speaker(error=PromptRefused("nothing to say")),))
+    monkeypatch.setattr(chain, "providers", lambda _service: (Speaker(error=PromptRefused("nothing to say")),))
     (error,) = post({"prompt": "..."}).problem(422)["errors"]
     assert error["field"] == "prompt"
     assert "nothing to say" in error["message"]
 
 
 def test_a_failure_stores_nothing(s3: "S3Client", bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chain, "speech_providers", lambda: (Speaker(error=ProviderTimeout()),))
+    monkeypatch.setattr(chain, "providers", lambda _service: (Speaker(error=ProviderTimeout()),))
     post({"prompt": "a"}).problem(504)
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
 

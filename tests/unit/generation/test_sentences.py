@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from generation.requests import VOICES
 from generation.sentences import pieces, says_something, sentences
+from tts.generate import VOICES
 
 LONGEST = 100
 ALPHABET = "ab AB1\u00a0\u202f\u0085 .,!?;:。、！？\n\r\t-—😀é\"'()«»Dr.U.S.।؟\u0301\u200d\u3000\ud800"

@@ -62,7 +62,7 @@ def test_the_same_prompt_seed_and_size_give_the_same_bytes() -> None:
 
 def test_the_bytes_do_not_depend_on_the_process() -> None:
     program = (
-        "import sys, hashlib; from generation.providers import *; from offline.image import OfflineImage;"
+        "import sys, hashlib; from generation.providers import *; from generation.pictures import *; from offline.image import OfflineImage;"
         f"a = OfflineImage().generate(ImageRequest({PROMPT!r}, 160, 160, 7), Deadline(60));"
         "print(hashlib.sha256(a.content).hexdigest())"
     )

@@ -15,7 +15,7 @@ import pytest
 from jwt import decode
 from moto import mock_aws
 
-from accounts import database, service, signing_keys
+from accounts import database, own, service, signing_keys
 from accounts.connection import Cursor
 from accounts.settings import AccountsSettings
 from core import identity
@@ -25,12 +25,15 @@ from core.logging import logger
 from generation import answers, chain, cursors, library, storage
 from generation import settings as generation_settings
 from generation.storage import Bucket
+from image.service import SERVICE as IMAGE
 from tests import tokens
+from tests.services import SERVICES
 
 # Its fixtures, for the functions that need PostgreSQL.
 from tests.unit.accounts.conftest import FAST_ROUNDS, Server, database_name, server  # noqa: F401
 from tests.unit.generation.memory_s3 import NAME, MemoryS3
 from tests.unit.stand_ins import Painter, Speaker, environment_caches_cleared
+from tts.service import SERVICE as SPEECH
 
 PASSWORD = "a fox on the moon"
 
@@ -41,6 +44,7 @@ CACHES = (
     cursors.signer,
     answers.open_answers,
     service.from_env,
+    own.from_env,
     database.from_env,
 )
 
@@ -110,8 +114,7 @@ def world(server: Server, database_name: str) -> Iterator[World]:  # noqa: F811 
             "open_bucket",
             lambda _name, public_endpoint: Bucket(s3.bucket()._client, NAME, public_client=signing_client),
         )
-        patch.setattr(chain, "image_providers", lambda: (painter,))
-        patch.setattr(chain, "speech_providers", lambda: (speaker,))
+        patch.setattr(chain, "providers", {IMAGE: (painter,), SPEECH: (speaker,)}.__getitem__)
         # What is slow on purpose would leave no time for many examples.
         quick = replace(AccountsSettings.from_env(os.environ), bcrypt_rounds=FAST_ROUNDS)
         patch.setattr(service, "AccountsSettings", SimpleNamespace(from_env=lambda _environ: quick))
@@ -134,9 +137,13 @@ def _variables(database_url: str) -> dict[str, str]:
         "SIGNING_SECRET_ARN": signing_keys.generate().secret(),
         "CURSOR_SECRET_ARN": "a key",
     }
-    arns = {name: secrets.create_secret(Name=name, SecretString=text)["ARN"] for name, text in texts.items()}
-    for name in ("pictures", "sounds"):
-        boto3.client("s3").create_bucket(Bucket=name)
+    # A key's id is its version's, and that of a secret is the token of the request that made it.
+    arns = {
+        name: secrets.create_secret(Name=name, SecretString=text, ClientRequestToken=tokens.KID)["ARN"]
+        for name, text in texts.items()
+    }
+    for one in SERVICES:
+        boto3.client("s3").create_bucket(Bucket=one.name)
     boto3.client("dynamodb").create_table(
         TableName="answers",
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
@@ -146,8 +153,7 @@ def _variables(database_url: str) -> dict[str, str]:
     return arns | {
         "IDEMPOTENCY_TABLE": "answers",
         "BUCKET": NAME,
-        "IMAGE_BUCKET": "pictures",
-        "TTS_BUCKET": "sounds",
+        **{f"{one.name.upper()}_BUCKET": one.name for one in SERVICES},
         "BCRYPT_ROUNDS": "10",
         "JWKS": json.dumps(tokens.jwks()),
         "TOKEN_ISSUER": tokens.ISSUER,

@@ -82,9 +82,15 @@ def test_a_header_may_have_any_name_and_no_value(world: World, headers: dict[str
 
 
 @QUICK
-@given(path=TEXTS.map("/".__add__), method=st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "TRACE"]))
-def test_no_path_and_no_method_breaks_a_function(world: World, path: str, method: str) -> None:
+@given(
+    path=TEXTS.map("/".__add__),
+    resource=st.sampled_from([None, "", "/", "/image/{id}/x"]),
+    method=st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "TRACE", ""]),
+)
+def test_no_path_and_no_method_breaks_a_function(world: World, path: str, resource: str | None, method: str) -> None:
     assert world
     for module in ("image.get", "auth.login", "ops.health"):
         event = events.aws(method, ROUTES[module].path, body="{}") | {"path": path}
-        assert call(module, event).status == 404
+        assert call(module, event | {"resource": resource}).status == 404
+        if method != ROUTES[module].method.replace("GET", "HEAD"):
+            call(module, event)

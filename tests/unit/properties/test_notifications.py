@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from generation import keys, records
+from generation.endpoints import index as endpoint
 from generation.library import Library
 from generation.tombstones import Tombstone
 from image import index
@@ -116,7 +117,7 @@ def stored_records() -> MemoryS3:
 def index_batch(storage: MemoryS3, bodies: list[str]) -> tuple[set[str], list[str]]:
     """The messages that the function says have failed, and the ids in the lines that it wrote."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(index, "open_library", lambda _service: Library(IMAGE, storage.bucket(), lambda: SIGNER))
+        patch.setattr(endpoint, "open_library", lambda _service: Library(IMAGE, storage.bucket(), lambda: SIGNER))
         answer = index.handler(json.loads(json.dumps(events.sqs(*bodies))), events.Context())
     failed = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
     assert len(failed) == len(set(failed))

@@ -15,18 +15,17 @@ from generation import keys, records
 from generation.cursors import CursorSigner, Position
 from image.service import SERVICE as IMAGE
 from tests import events, tokens
+from tests.services import SERVICES
 from tests.unit.functions.answers import Answer
 from tests.unit.generation.samples import IDENTIFIERS, SIGNER, identifier, image_record
 from tests.unit.properties.calls import FEW, QUICK, call
 from tests.unit.properties.conftest import PASSWORD, World
 from tests.unit.properties.values import HEADER_TEXTS, TEXTS
 from tests.unit.stand_ins import ADMIN, BEN
-from tts.service import SERVICE as SPEECH
 
-SERVICES = {"image": IMAGE, "tts": SPEECH}
+# The routes of services are the same code: what holds for one of any text holds for all.
 # By id: the method and the end of the path of each call.
 BY_ID = {"get": ("GET", ""), "download": ("GET", "/download"), "delete": ("DELETE", "")}
-LISTS = {"image": "/admin/images", "tts": "/admin/audios"}
 
 OF_ANA, OF_BEN, OF_NOBODY = (identifier(rest=rest) for rest in (1, 2, 3))
 
@@ -44,32 +43,31 @@ PATHS = st.one_of(
 
 @pytest.fixture(scope="module")
 def stored(world: World) -> World:
-    """One generation each of the user, of somebody else, and of nobody, in both services."""
+    """One picture each of the user, of somebody else, and of nobody."""
     bucket = world.s3.bucket()
     for record_id, owner in ((OF_ANA, world.user.sub), (OF_BEN, BEN.sub), (OF_NOBODY, keys.ANONYMOUS)):
-        # One bucket serves both services here; what is under an id is a picture.
         record = image_record(record_id, userId=owner, username=owner)
         bucket.put(keys.record_object(record_id), records.dumps(record), "application/json")
     return world
 
 
-def by_id(world: World, service: str, name: str, record_id: str, caller: Identity | None) -> Answer:
+def by_id(name: str, record_id: str, caller: Identity | None) -> Answer:
     method, end = BY_ID[name]
     context = caller.context() if caller else None
-    event = events.aws(method, f"/{service}/{{id}}{end}", parameters={"id": record_id}, identity=context)
-    return call(f"{service}.{name}", event)
+    return call(
+        f"image.{name}", events.aws(method, f"/image/{{id}}{end}", parameters={"id": record_id}, identity=context)
+    )
 
 
 # ---------------------------------------------------------------- ids
 
 
-@pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("name", BY_ID)
 @QUICK
 @given(path=PATHS)
-def test_a_path_that_is_no_id_of_ours_is_404(stored: World, service: str, name: str, path: str) -> None:
+def test_a_path_that_is_no_id_of_ours_is_404(stored: World, name: str, path: str) -> None:
     objects = dict(stored.s3.objects)
-    by_id(stored, service, name, path, ADMIN).problem(404)
+    by_id(name, path, ADMIN).problem(404)
     assert stored.s3.objects == objects
 
 
@@ -77,7 +75,7 @@ def test_a_path_that_is_no_id_of_ours_is_404(stored: World, service: str, name: 
 @FEW
 @given(record_id=IDENTIFIERS, caller=st.sampled_from([ADMIN, BEN]))
 def test_an_id_of_nothing_is_404(stored: World, name: str, record_id: str, caller: Identity) -> None:
-    by_id(stored, "image", name, record_id, caller).problem(404)
+    by_id(name, record_id, caller).problem(404)
 
 
 @pytest.mark.parametrize("name", BY_ID)
@@ -87,22 +85,20 @@ def test_an_id_of_nothing_is_404(stored: World, name: str, record_id: str, calle
 @example(sub=OF_BEN, role="Admin")
 def test_what_is_another_users_is_404_to_everybody_else(stored: World, name: str, sub: str, role: str) -> None:
     objects = dict(stored.s3.objects)
-    by_id(stored, "image", name, OF_BEN, replace(BEN, sub=sub, role=role)).problem(404)
+    by_id(name, OF_BEN, replace(BEN, sub=sub, role=role)).problem(404)
     assert stored.s3.objects == objects
 
 
 # ---------------------------------------------------------------- lists
 
 
-@pytest.mark.parametrize("service", SERVICES)
 @QUICK
 @given(cursor=st.text(max_size=80) | st.from_regex(r"\A[A-Za-z0-9_-]{20,60}={0,2}\Z"))
-def test_a_text_that_is_no_cursor_is_named(stored: World, service: str, cursor: str) -> None:
-    event = events.aws("GET", LISTS[service], query={"cursor": cursor}, identity=stored.user.context())
-    assert call(f"{service}.list", event).wrong_fields() == {"cursor"}
+def test_a_text_that_is_no_cursor_is_named(stored: World, cursor: str) -> None:
+    event = events.aws("GET", "/admin/images", query={"cursor": cursor}, identity=stored.user.context())
+    assert call("image.list", event).wrong_fields() == {"cursor"}
 
 
-@pytest.mark.parametrize("service", SERVICES)
 @FEW
 @given(
     position=st.builds(
@@ -112,19 +108,19 @@ def test_a_text_that_is_no_cursor_is_named(stored: World, service: str, cursor: 
     letter=st.sampled_from("AZaz09-_=+ \n"),
 )
 def test_only_an_unchanged_cursor_of_the_same_history_is_taken(
-    stored: World, service: str, position: Position, place: int, letter: str
+    stored: World, position: Position, place: int, letter: str
 ) -> None:
     def listed(cursor: str, user: Identity = stored.user) -> Answer:
-        event = events.aws("GET", LISTS[service], query={"cursor": cursor}, identity=user.context())
-        return call(f"{service}.list", event)
+        event = events.aws("GET", "/admin/images", query={"cursor": cursor}, identity=user.context())
+        return call("image.list", event)
 
-    mine = SIGNER.sign(position, keys.history_prefix(SERVICES[service], stored.user.sub))
+    mine = SIGNER.sign(position, keys.history_prefix(IMAGE, stored.user.sub))
     assert listed(mine).status == 200
     assert listed(mine, BEN).wrong_fields() == {"cursor"}
     assert listed(mine, ADMIN).wrong_fields() == {"cursor"}
-    (other,) = set(SERVICES) - {service}
-    assert listed(SIGNER.sign(position, keys.history_prefix(SERVICES[other], stored.user.sub))).status == 422
-    forged = CursorSigner(b"a guess").sign(position, keys.history_prefix(SERVICES[service], stored.user.sub))
+    for other in set(SERVICES) - {IMAGE}:
+        assert listed(SIGNER.sign(position, keys.history_prefix(other, stored.user.sub))).status == 422
+    forged = CursorSigner(b"a guess").sign(position, keys.history_prefix(IMAGE, stored.user.sub))
     assert listed(forged).wrong_fields() == {"cursor"}
     # The bits that the last letter has to spare mean nothing.
     place %= len(mine) - 1
@@ -158,17 +154,14 @@ QUERIES = st.fixed_dictionaries(
 )
 
 
-@pytest.mark.parametrize("service", SERVICES)
 @QUICK
 @example(query={"from": "2026-11-22", "to": "2026-11-21"}, is_admin=False, is_repeated=False)
 @example(query={"from": "0"}, is_admin=False, is_repeated=False)
 @given(query=QUERIES, is_admin=st.booleans(), is_repeated=st.booleans())
-def test_no_query_breaks_a_list(
-    stored: World, service: str, query: dict[str, str], is_admin: bool, is_repeated: bool
-) -> None:
+def test_no_query_breaks_a_list(stored: World, query: dict[str, str], is_admin: bool, is_repeated: bool) -> None:
     caller = ADMIN if is_admin else stored.user
     values = {name: [value, value] for name, value in query.items()} if is_repeated else query
-    answer = call(f"{service}.list", events.aws("GET", LISTS[service], query=values, identity=caller.context()))
+    answer = call("image.list", events.aws("GET", "/admin/images", query=values, identity=caller.context()))
     assert answer.status in ({200, 404, 422} if is_admin else {200, 403, 422})
     if answer.status == 200:
         assert set(answer.json) == {"items", "nextCursor"}
@@ -180,12 +173,11 @@ def test_no_query_breaks_a_list(
     assert is_admin or not foreign or answer.status in (403, 422)
 
 
-@pytest.mark.parametrize("service", SERVICES)
 @FEW
 @given(redirect=FLAGS | TEXTS | st.lists(FLAGS, min_size=2, max_size=3))
-def test_no_value_of_redirect_breaks_a_download(stored: World, service: str, redirect: str | list[str]) -> None:
-    event = events.aws("GET", f"/{service}/{{id}}/download", parameters={"id": OF_NOBODY}, query={"redirect": redirect})
-    assert call("image.download", event | {"path": f"/image/{OF_NOBODY}/download"}).status in (200, 302, 422)
+def test_no_value_of_redirect_breaks_a_download(stored: World, redirect: str | list[str]) -> None:
+    event = events.aws("GET", "/image/{id}/download", parameters={"id": OF_NOBODY}, query={"redirect": redirect})
+    assert call("image.download", event).status in (200, 302, 422)
 
 
 @FEW

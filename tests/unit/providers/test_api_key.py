@@ -12,6 +12,7 @@ from generation import chain, settings
 from generation.api_key import KEPT_SECONDS, ApiKey
 from generation.pictures import ImageRequest
 from generation.providers import Deadline, ProviderError
+from image.service import SERVICE as IMAGE
 
 
 @pytest.fixture
@@ -54,12 +55,12 @@ def test_a_function_with_a_configured_key_uses_it(
     monkeypatch.setenv("POLLINATIONS_SECRET_ARN", arn)
     monkeypatch.setenv("POLLINATIONS_URL", fake_pollinations.supported_url)
     settings.current.cache_clear()
-    chain.image_providers.cache_clear()
+    chain.providers.cache_clear()
     try:
-        (provider,) = chain.image_providers()
+        (provider,) = chain.providers(IMAGE)
         with pytest.raises(ProviderError, match="status 401"):
             provider.generate(ImageRequest("a cat", 64, 48, 1), Deadline(60))
     finally:
         settings.current.cache_clear()
-        chain.image_providers.cache_clear()
+        chain.providers.cache_clear()
     assert fake_pollinations.requests[0].headers["authorization"] == "Bearer first-key"

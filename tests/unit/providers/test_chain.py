@@ -11,6 +11,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 from tests.fakes.google import FakeGoogleTranslate
 from tests.fakes.pollinations import FakePollinations
+from tests.services import SERVICES
 
 from core.errors import BadGateway, FieldError, GatewayTimeout, Unprocessable
 from core.logging import logger
@@ -21,7 +22,10 @@ from generation.google_tts import GoogleTts
 from generation.pictures import ImageRequest
 from generation.pollinations import Pollinations
 from generation.providers import Artifact, Deadline, PromptRefused, ProviderError, ProviderTimeout
-from generation.speech import SpeechRequest, lacks_voice
+from generation.services import Service
+from generation.speech import SpeechRequest, lacks_voice, require_voice
+from image.service import SERVICE as IMAGE
+from tts.service import SERVICE as SPEECH
 
 REQUEST = ImageRequest("a secret plan", 64, 48, 1)
 
@@ -291,37 +295,41 @@ def test_marks_that_no_engine_says_are_the_callers_to_change(
     assert [error.field for error in problem.value.errors] == ["prompt"]
 
 
-def test_the_voices_are_those_of_all() -> None:
-    assert chain.voices([ScriptedSpeaker("first", "en", "fr"), ScriptedSpeaker("second", "en", "eo")]) == {
-        "en", "fr", "eo",
-    }  # fmt: skip
-    assert chain.voices([]) == frozenset()
+def test_a_voice_may_be_any_providers_and_the_choices_are_those_of_all() -> None:
+    speakers = [ScriptedSpeaker("first", "en", "fr"), ScriptedSpeaker("second", "en", "eo")]
+    for voice in ("en", "fr", "eo"):
+        require_voice(voice, speakers)
+    with pytest.raises(Unprocessable) as problem:
+        require_voice("tlh", speakers)
+    assert problem.value.errors == (FieldError("voice", "Must be one of: en, eo, fr."),)
 
 
 def test_configuration_names_make_providers_with_their_own_settings(fake_pollinations: FakePollinations) -> None:
     environ = {"POLLINATIONS_KEYLESS_URL": fake_pollinations.keyless_url}
-    (provider,) = chain.load(["pollinations"], "image", environ)
+    (provider,) = chain.load(IMAGE, ["pollinations"], environ)
     assert isinstance(provider, Pollinations)
     assert provider.generate(REQUEST, Deadline(60)).provider == "pollinations"
-    (speaker,) = chain.load(["gtts"], "speech", environ)
+    (speaker,) = chain.load(SPEECH, ["gtts"], environ)
     assert isinstance(speaker, GoogleTts)
 
 
 def test_the_offline_engines_come_from_their_own_layer(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module, engine in (("image", "OfflineImage"), ("speech", "OfflineSpeech")):
-        stand_in = ModuleType(f"offline.{module}")
+    for service in SERVICES:
+        module, _, engine = service.providers["offline"].partition(":")
+        stand_in = ModuleType(module)
         setattr(stand_in, engine, SimpleNamespace(from_env=lambda environ, engine=engine: (engine, environ["A"])))
-        monkeypatch.setitem(sys.modules, f"offline.{module}", stand_in)
+        monkeypatch.setitem(sys.modules, module, stand_in)
     monkeypatch.setitem(sys.modules, "offline", ModuleType("offline"))
     environ = {"A": "setting"}
-    made: list[object] = [*chain.load(["offline"], "image", environ), *chain.load(["offline"], "speech", environ)]
-    assert made == [("OfflineImage", "setting"), ("OfflineSpeech", "setting")]
+    made: list[object] = [made for service in SERVICES for made in chain.load(service, ["offline"], environ)]
+    assert made == [(service.providers["offline"].partition(":")[2], "setting") for service in SERVICES]
 
 
-@pytest.mark.parametrize(("kind", "parameter"), [("image", "ImageProviders"), ("speech", "TtsProviders")])
-def test_an_unknown_name_is_told_with_the_parameter_and_the_known_ones(kind: chain.Kind, parameter: str) -> None:
-    with pytest.raises(SettingsError, match=f"{parameter} names 'polinations'; known are .*offline"):
-        chain._provider("polinations", kind)
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_an_unknown_name_is_told_with_the_parameter_and_the_known_ones(service: Service) -> None:
+    known = ", ".join(sorted(service.providers))
+    with pytest.raises(SettingsError, match=f"{service.pascal}Providers names 'polinations'; known are {known}"):
+        chain.load(service, ["polinations"], {})
 
 
 @pytest.fixture
@@ -334,7 +342,7 @@ def _no_offline_layer(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_no_offline_layer")
 def test_a_missing_layer_is_told_with_the_parameter() -> None:
     with pytest.raises(SettingsError, match="ImageProviders names 'offline', which is in the layer 'offline'"):
-        chain.load(["offline"], "image", {})
+        chain.load(IMAGE, ["offline"], {})
 
 
 @pytest.mark.usefixtures("_no_offline_layer")
@@ -349,7 +357,7 @@ def test_a_layer_that_lacks_a_dependency_is_not_a_missing_layer(
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     importlib.invalidate_caches()
     with pytest.raises(ModuleNotFoundError, match="a_library_that_is_not_there"):
-        chain.load(["offline"], "image", {})
+        chain.load(IMAGE, ["offline"], {})
     for name in ("offline", "offline.image"):
         sys.modules.pop(name, None)
 
@@ -359,7 +367,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]
     """A function's environment, with nothing kept from another."""
 
     def forget() -> None:
-        for remembered in (settings.current, chain.image_providers, chain.speech_providers):
+        for remembered in (settings.current, chain.providers):
             remembered.cache_clear()
 
     forget()
@@ -373,9 +381,9 @@ def test_a_function_has_the_image_providers_of_its_environment(
 ) -> None:
     environment.setenv("PROVIDERS", "pollinations")
     environment.setenv("POLLINATIONS_KEYLESS_URL", fake_pollinations.keyless_url)
-    providers = chain.image_providers()
+    providers = chain.providers(IMAGE)
     assert chain.generate(providers, REQUEST, Deadline(60)).artifact.provider == "pollinations"
-    assert chain.image_providers() is providers
+    assert chain.providers(IMAGE) is providers
 
 
 def test_a_function_has_the_speech_providers_of_its_environment(
@@ -383,5 +391,5 @@ def test_a_function_has_the_speech_providers_of_its_environment(
 ) -> None:
     environment.setenv("PROVIDERS", "gtts")
     environment.setenv("GTTS_URL", fake_google.url)
-    outcome = chain.generate(chain.speech_providers(), SpeechRequest("Hello"), Deadline(60))
+    outcome = chain.generate(chain.providers(SPEECH), SpeechRequest("Hello"), Deadline(60))
     assert outcome.artifact.provider == "gtts"
