@@ -1,7 +1,6 @@
 """What holds state keeps its name in the template: a stack of an earlier version is updated, not emptied."""
 
 import pytest
-
 from tests.unit.functions.template import template
 
 # What deployed stacks have. CloudFormation makes a resource of another name or type anew, and the old one's content is
