@@ -13,8 +13,10 @@ endif
 
 VENV := .venv/bin
 PLATFORM := $(VENV)/python -m localstack
+# What works on any stack that runs: here, or with TARGET=aws in the account of the shell (STACK names another one).
+OPERATE = $(VENV)/python -m tools.operate $(if $(TARGET),--target "$(TARGET)") $(if $(STACK),--stack "$(STACK)")
 SOURCES := functions layers localstack tests tools benchmarks
-LAYERS := core accounts generation offline
+LAYERS := $(patsubst layers/%/Makefile,%,$(wildcard layers/*/Makefile))
 LOCK := $(VENV)/uv pip compile --quiet --generate-hashes --universal --no-header --no-emit-index-url \
   --python-version 3.11 --no-config
 # email-validator imports it only to ask the DNS, which nothing here does.
@@ -42,12 +44,6 @@ setup-dev install-deps: environments ## make the environments with all that is l
 
 .PHONY: up up-build down status logs healthcheck build deploy promote describe database-stop database-start sam-local-env
 
-# A service is a folder of functions/; the old platform said speech for tts.
-SERVICES := $(sort $(notdir $(patsubst %/__init__.py,%,$(wildcard functions/*/__init__.py))) speech)
-LOGS := $(SERVICES:%=logs-%)
-DEV := $(SERVICES:%=dev-%)
-.PHONY: $(LOGS) $(DEV)
-
 up: environments ## start everything, deploy what changed, print the URL
 	@$(PLATFORM) up
 
@@ -64,11 +60,12 @@ status: environment ## what runs, where it listens, what is deployed
 logs: environment ## follow the logs of all functions and of the platform
 	@$(PLATFORM) logs all
 
-$(LOGS): environment ## follow the logs of one service
-	@$(PLATFORM) logs $(@:logs-%=%)
+# A service is a folder of functions/ with a service.py, which also says by which older words it is known.
+logs-%: environment ## follow the logs of one service
+	@$(PLATFORM) logs $*
 
-$(DEV): environments ## start everything, have each saved edit of one service live in a second or two, follow its logs
-	@$(PLATFORM) dev $(@:dev-%=%)
+dev-%: environments ## start everything, have each saved edit of one service live in a second or two, follow its logs
+	@$(PLATFORM) dev $*
 
 healthcheck: environment ## GET /healthz?deep=true
 	@$(PLATFORM) healthcheck
@@ -79,9 +76,9 @@ build: environment ## build functions and layers
 deploy: environments ## build and put the present sources live
 	@$(PLATFORM) deploy
 
-promote: environment ## make an account an admin: make promote EMAIL=you@example.com
+promote: environment ## make an account an admin: make promote EMAIL=you@example.com [TARGET=aws]
 	@test -n "$(EMAIL)" || { echo "  say whom: make promote EMAIL=you@example.com" >&2; exit 1; }
-	@$(PLATFORM) promote "$(EMAIL)"
+	@$(OPERATE) promote "$(EMAIL)"
 
 describe: environment ## the running platform as JSON, for scripts
 	@$(PLATFORM) describe
@@ -100,22 +97,22 @@ USER_ID = $(if $(filter command line,$(origin USER)),$(USER))
 INDEX_OPTIONS = --service "$(SERVICE)" --user "$(USER_ID)" --from "$(FROM)" --to "$(TO)" $(if $(GRACE),--grace $(GRACE))
 
 verify-index: environment ## compare history and records: [SERVICE=image] [USER=id] [FROM=2026-11-01] [TO=…] [TARGET=aws]
-	@$(PLATFORM) verify-index $(INDEX_OPTIONS)
+	@$(OPERATE) verify-index $(INDEX_OPTIONS)
 
 reindex: environment ## repair the history from the records: SERVICE=image [USER=id] [FROM=…] [TO=…] [TARGET=aws]
-	@$(PLATFORM) reindex $(INDEX_OPTIONS)
+	@$(OPERATE) reindex $(INDEX_OPTIONS)
 
 redrive: environment ## move the messages of the dead-letter queues back: [SERVICE=image] [TARGET=aws]
-	@$(PLATFORM) redrive --service "$(SERVICE)"
+	@$(OPERATE) redrive --service "$(SERVICE)"
 
 # ---------------------------------------------------------------- tests
 
-.PHONY: test test-unit test-integration test-clock test-runtimes test-auth test-image test-speech test-protected fuzz lint openapi format
+.PHONY: test test-unit test-integration test-clock test-runtimes fuzz lint template openapi format
 
 # tests/conftest.py says which tests stay together. Those that share a platform take longest, so they begin.
 AT_ONCE := -n 2 --no-loadscope-reorder
 # Byte code among the sources would make `sam build` take them for changed.
-test test-unit test-integration test-clock test-runtimes fuzz lint openapi: export PYTHONDONTWRITEBYTECODE := 1
+test test-unit test-integration test-clock test-runtimes fuzz lint template openapi: export PYTHONDONTWRITEBYTECODE := 1
 
 test: environments ## unit and integration tests, with branch coverage (90 % or more)
 	@$(VENV)/coverage erase
@@ -134,20 +131,25 @@ test-clock: environment ## unit tests just before midnight of odd days, in other
 test-runtimes: environment ## unit tests on the other Pythons of Lambda that this machine has
 	@$(VENV)/python -m tools.runtimes $(AT_ONCE) $(or $(TESTS),tests/unit)
 
-test-auth test-image test-speech test-protected: environment ## call one part of the running platform, print what goes and comes
-	@$(PLATFORM) smoke $(@:test-%=%)
+# A part is auth, protected or a generating service.
+test-%: environment ## call one part of the running platform, print what goes and comes: [TARGET=aws]
+	@$(OPERATE) smoke $*
 
 fuzz: environments ## call everything that the API's description tells, with schemathesis: [SECONDS=600] [SEED=7]
 	@$(PYTHON) -m localstack.environments fuzz
 	@$(VENV)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
-lint: environment ## ruff, mypy, import rules, the template with rules of our own, the API's description
+lint: environment ## ruff, mypy, import rules, the template with rules of our own, what is rendered
 	@$(VENV)/ruff check $(SOURCES)
 	@$(VENV)/ruff format --check $(SOURCES)
 	@$(VENV)/mypy functions layers localstack tools
-	@PYTHONPATH=functions:layers/core:layers/accounts:layers/generation:layers/offline $(VENV)/lint-imports --no-cache
+	@$(VENV)/python -m tools.import_rules
 	@PYTHONPATH=. $(VENV)/cfn-lint template.yaml --append-rules tools/cfn_rules --mandatory-checks E9
+	@$(VENV)/python -m tools.template check
 	@$(VENV)/python -m tools.openapi check
+
+template: environment ## write template.yaml from tools/template and the services' descriptors
+	@$(VENV)/python -m tools.template write
 
 openapi: environment ## write the API's description, functions/ops/openapi.json (ALLOW_BREAKING=1: also when clients break)
 	@$(VENV)/python -m tools.openapi write $(if $(ALLOW_BREAKING),--allow-breaking)
@@ -188,7 +190,12 @@ clean: down ## remove builds and environments (STATE=1: also accounts, pictures 
 	@if [ -n "$(STATE)" ]; then rm -rf .local; echo "  state         removed"; \
 	  elif [ -d .local/state ]; then echo "  state         kept in .local/state (make clean STATE=1 removes it)"; fi
 
+# The names of the services, where a rule is for each of them.
+SERVICES := $(sort $(patsubst functions/%/service.py,%,$(wildcard functions/*/service.py)))
+
 help: ## this list
-	@sed -nE 's/^\$$\(LOGS\)/$(LOGS)/; s/^\$$\(DEV\)/$(DEV)/; s/^([a-z][a-z -]*):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS="$$(printf '\t')" read -r names text; do \
-	  for name in $$names; do printf '  %-17s %s\n' "$$name" "$$text"; done; done
-	@echo; echo "  Settings: API_PORT=3000 AWS_PORT=4566 IMAGE_PROVIDERS=pollinations,offline TTS_PROVIDERS=gtts,offline PYTHON=python3"
+	@sed -nE 's/^([a-z][a-z %-]*):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | sed 's/-%/-<service>/' | \
+	  while IFS="$$(printf '\t')" read -r names text; do \
+	    for name in $$names; do printf '  %-17s %s\n' "$$name" "$$text"; done; done
+	@echo; echo "  <service> is one of $(SERVICES)"
+	@echo "  Settings: API_PORT=3000 AWS_PORT=4566 PYTHON=python3; a parameter of template.yaml: ImageProviders is IMAGE_PROVIDERS"

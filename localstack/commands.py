@@ -1,4 +1,4 @@
-"""The commands behind the Makefile's targets: up, down, status, deploy, healthcheck, logs, promote, smoke, database."""
+"""The commands that start, stop, deploy and show the platform on this machine."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from localstack import console, emulator, environments, ports, postgres, stack
+from localstack import console, environments, ports, postgres, services, stack
 from localstack.instance import Description, Instance, program_digest
+from localstack.ministack import emulator
 from localstack.settings import ACCESS_KEY, REGION, ROOT, SECRET_KEY, STACK_NAME, Settings
 
 # A crowded machine takes its time.
@@ -233,7 +234,8 @@ def _bring_up_stack(settings: Settings, instance: Instance) -> None:
 def _print_ready(settings: Settings) -> None:
     console.heading(f"  Ready: {settings.api_url}")
     print(EXAMPLE.format(url=settings.api_url))
-    console.line("logs", f"make logs, logs-auth, logs-image, logs-speech; {_shown(settings.logs)}/")
+    names = ", ".join(f"logs-{area.name}" for area in services.areas())
+    console.line("logs", f"make logs, {names}; {_shown(settings.logs)}/")
     console.line("stop", "make down (the state stays)")
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -98,3 +99,26 @@ def report_failure(failure: CommandFailed) -> None:
         excerpt = tail(failure.log)
         if excerpt:
             print(excerpt, file=sys.stderr)
+
+
+def status_of(command: str, run: Callable[[], None]) -> int:
+    """Run a command; its exit status. A failure is told to the person."""
+    # The environments are made with nothing but the standard library, and by then there is no boto3.
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        run()
+    except CommandFailed as failure:
+        report_failure(failure)
+        return 1
+    except BrokenPipeError:
+        # Whoever read our output has read enough; the interpreter would complain at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BotoCoreError, ClientError, OSError) as error:
+        remedy = "look at `make status`; `make down`, `make up` restart all"
+        report_failure(CommandFailed(command, str(error), remedy))
+        return 1
+    except KeyboardInterrupt:
+        print()
+        return 130
+    return 0

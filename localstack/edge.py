@@ -7,7 +7,8 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote_to_bytes
+
+from localstack.ministack.routes import segments
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -79,13 +80,6 @@ def _headers(scope: Scope, port: int) -> list[tuple[bytes, bytes]]:
     return headers
 
 
-def _segments(scope: Scope) -> str:
-    """The path, decoded but for the slashes within its segments: API Gateway finds the route before it decodes."""
-    raw = scope.get("raw_path") or quote(scope["path"]).encode()
-    decoded = (unquote_to_bytes(segment).replace(b"/", b"%2F") for segment in raw.split(b"/"))
-    return b"/".join(decoded).decode(errors="replace")
-
-
 def api_listener(emulator: Application, endpoint: Endpoint, port: int) -> Application:
     """The API of the stack at the root of `port`; nothing else of the emulator can be reached through it."""
 
@@ -101,7 +95,7 @@ def api_listener(emulator: Application, endpoint: Endpoint, port: int) -> Applic
         prefix = f"{EXECUTE_API}{api[0]}/{api[1]}"
         forwarded = {
             **scope,
-            "path": prefix + _segments(scope),
+            "path": prefix + segments(scope),
             "raw_path": prefix.encode() + (scope.get("raw_path") or scope["path"].encode()),
             "headers": _headers(scope, port),
         }
@@ -120,7 +114,7 @@ def aws_listener(emulator: Application, save: Callable[[], Awaitable[None]]) -> 
             await save()
             await respond(send, 200, {"saved": True})
         elif scope["type"] == "http" and scope["path"].startswith(EXECUTE_API):
-            await emulator({**scope, "path": _segments(scope)}, receive, send)
+            await emulator({**scope, "path": segments(scope)}, receive, send)
         else:
             await emulator(scope, receive, send)
 

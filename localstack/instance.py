@@ -37,7 +37,7 @@ def program_digest() -> str:
     """What the platform's process is made of: our modules and its packages. A process with another one is outdated."""
     digest = hashlib.sha256()
     stamps = [environment.stamp for environment in (environments.platform(), environments.functions())]
-    for path in [*sorted(Path(__file__).parent.glob("*.py")), *stamps]:
+    for path in [*sorted(Path(__file__).parent.rglob("*.py")), *stamps]:
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

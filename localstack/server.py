@@ -20,8 +20,8 @@ from typing import IO
 
 from localstack import edge, environments, ports, postgres, settings
 from localstack.console import CommandFailed
-from localstack.emulator import Emulator
 from localstack.instance import Instance
+from localstack.ministack.emulator import Emulator
 
 logger = logging.getLogger("platform")
 

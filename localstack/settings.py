@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from localstack import template
+from localstack import services, template
 from localstack.console import CommandFailed
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,23 +24,32 @@ DATABASE_SECRET = "llm-microservices/database"  # noqa: S105  a name, not a secr
 # Where the old platform had its services for images and for speech.
 LEGACY_PORTS = "8000,8001"
 
-# What this machine's stack has where the template's default is for AWS. An environment variable wins over it:
-# IMAGE_PROVIDERS for ImageProviders, and so for every parameter.
-LOCAL_PARAMETERS = {
-    "BucketSuffix": "none",
-    "ImageProviders": "pollinations,offline",
-    "TtsProviders": "gtts,offline",
-    # The quick start's password is a common one.
-    "CommonPasswords": "allow",
-    # On, to behave as on AWS; generous, since all callers of one machine have one address and tests are in a hurry.
-    "RegisterRateLimit": "6000",
-    "LoginRateLimit": "6000",
-    "ImageRateLimit": "6000",
-    "ImageAnonymousRateLimit": "6000",
-    "TtsRateLimit": "6000",
-    "TtsAnonymousRateLimit": "6000",
-    "DefaultRateLimit": "60000",
-}
+# The last of a local chain, where a service has it: it needs no network.
+OFFLINE = "offline"
+
+
+def local_parameters() -> dict[str, str]:
+    """What this machine's stack has where the template's default is for AWS.
+
+    An environment variable wins over it: IMAGE_PROVIDERS for ImageProviders, and so for every parameter.
+    """
+    parameters = {
+        "BucketSuffix": "none",
+        # The quick start's password is a common one.
+        "CommonPasswords": "allow",
+        # On, to behave as on AWS; generous, since all callers of one machine have one address and tests are in a hurry.
+        "RegisterRateLimit": "6000",
+        "LoginRateLimit": "6000",
+        "DefaultRateLimit": "60000",
+    }
+    for service in services.generating():
+        chain = [*service.chain, *({OFFLINE} & service.providers.keys() - set(service.chain))]
+        parameters |= {
+            f"{service.pascal}Providers": ",".join(chain),
+            f"{service.pascal}RateLimit": "6000",
+            f"{service.pascal}AnonymousRateLimit": "6000",
+        }
+    return parameters
 
 
 @dataclass(frozen=True)
@@ -144,7 +153,8 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     path = Path(values.get("SAM_TEMPLATE") or ROOT / "template.yaml").resolve()
     # MiniStack runs functions with this machine's interpreter, whatever the template says.
     fixed = {"PythonRuntime": python_runtime(), "Architecture": architecture()}
-    chosen = {name: values.get(template.variable_of(name)) or LOCAL_PARAMETERS.get(name) for name in declared(path)}
+    here = local_parameters()
+    chosen = {name: values.get(template.variable_of(name)) or here.get(name) for name in declared(path)}
     return Settings(
         home=Path(values.get("LOCAL_DIR") or ROOT / ".local").resolve(),
         api_port=api_port,

@@ -6,7 +6,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 # Folders whose tests share a platform, which is started once; the deeper one first.
-PLATFORMS = ("tests/integration/platform/", "tests/integration/")
+PLATFORMS = ("tests/integration/ministack/", "tests/integration/platform/", "tests/integration/")
 
 
 class OneProcessForAPlatform(LoadScopeScheduling):

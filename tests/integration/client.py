@@ -85,8 +85,15 @@ class Platform:
 
     def command(self, *arguments: str) -> str:
         """Run a command of the platform; fails with what it printed."""
+        return self._run("localstack", *arguments)
+
+    def operate(self, *arguments: str) -> str:
+        """Run a command of the operator; fails with what it printed."""
+        return self._run("tools.operate", *arguments)
+
+    def _run(self, module: str, *arguments: str) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "localstack", *arguments],
+            [sys.executable, "-m", module, *arguments],
             cwd=self.root,
             env=dict(self.environment),
             capture_output=True,

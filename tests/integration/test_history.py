@@ -223,7 +223,7 @@ def test_the_history_is_exact_although_its_workers_are_killed(
         assert Counter(line["id"] for line in platform.lines("image", user_id)) == Counter(kept)
     assert queue.waiting(queue.dead_letters) == 0
     first_day = min(day_of(one) for activities in done.values() for activity in activities for one in activity.kept)
-    assert "nothing is wrong" in platform.command(
+    assert "nothing is wrong" in platform.operate(
         "verify-index", "--service", "image", "--grace", "0", "--from", first_day
     )
 
@@ -262,7 +262,7 @@ def test_an_admin_deletes_what_is_anothers_and_what_is_nobodys(
 ) -> None:
     of_ana, of_nobody = (client.post("/image/generate", SMALL).json()["id"] for client in (ana, api))
     assert_problem(bob.call("DELETE", f"/image/{of_nobody}"), 404)
-    platform.command("promote", bob.email)
+    platform.operate("promote", bob.email)
     admin = Api(bob.url, bob.post("/auth/refresh", {"refreshToken": bob.refresh_token}).json()["accessToken"])
     for unwanted in (of_ana, of_nobody):
         assert admin.call("DELETE", f"/image/{unwanted}").status_code == 204
@@ -290,12 +290,12 @@ def test_a_poison_message_becomes_a_dead_letter_alone_and_is_redriven(
     assert Counter(line["id"] for line in platform.lines("image", ana.id)) == Counter(made)
 
     with queue.untouched():
-        assert "1 messages moved back" in platform.command("redrive", "--service", "image")
+        assert "1 messages moved back" in platform.operate("redrive", "--service", "image")
         assert queue.waiting(queue.dead_letters) == 0
         (message,) = queue.sqs.receive_message(QueueUrl=queue.url, MaxNumberOfMessages=10)["Messages"]
         assert message["Body"] == poison
         queue.sqs.delete_message(QueueUrl=queue.url, ReceiptHandle=message["ReceiptHandle"])
-    assert "0 messages moved back" in platform.command("redrive", "--service", "image")
+    assert "0 messages moved back" in platform.operate("redrive", "--service", "image")
 
 
 def day_of(record_id: str) -> str:
@@ -332,7 +332,7 @@ def test_a_damaged_history_is_reported_repaired_and_then_left_alone(platform: Pl
 
     order = ("--service", "image", "--user", ana.id, "--grace", "0", "--from", day, "--to", day)
     with pytest.raises(AssertionError) as failed:
-        platform.command("verify-index", *order)
+        platform.operate("verify-index", *order)
     for kind, found in {
         "missing": missing,
         "doubled": doubled,
@@ -341,13 +341,13 @@ def test_a_damaged_history_is_reported_repaired_and_then_left_alone(platform: Pl
     }.items():
         assert f"({kind})\n                  {found}\n" in str(failed.value)
 
-    assert "4 repaired" in platform.command("reindex", *order)
+    assert "4 repaired" in platform.operate("reindex", *order)
     assert {line["id"]: line for line in platform.lines("image", ana.id)} == lines
     assert len(platform.lines("image", ana.id)) == 5
-    assert "nothing is wrong" in platform.command("verify-index", *order)
+    assert "nothing is wrong" in platform.operate("verify-index", *order)
 
     before = s3.head_object(Bucket=bucket, Key=key)
-    assert "nothing was changed" in platform.command("reindex", *order)
+    assert "nothing was changed" in platform.operate("reindex", *order)
     after = s3.head_object(Bucket=bucket, Key=key)
     assert (after["ETag"], after["LastModified"]) == (before["ETag"], before["LastModified"])
     assert platform.keys("image", folder) == [key]
@@ -362,7 +362,7 @@ def test_a_file_that_is_not_readable_is_named_and_built_anew_when_it_is_away(pla
 
     order = ("--service", "image", "--user", ana.id, "--grace", "0", "--from", day, "--to", day)
     with pytest.raises(AssertionError, match=f"{key} does not hold lines of ours"):
-        platform.command("verify-index", *order)
+        platform.operate("verify-index", *order)
     s3.delete_object(Bucket=bucket, Key=key)
-    assert "3 repaired" in platform.command("reindex", *order)
+    assert "3 repaired" in platform.operate("reindex", *order)
     assert sorted(line["id"] for line in platform.lines("image", ana.id)) == sorted(made)

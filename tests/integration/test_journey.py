@@ -132,7 +132,7 @@ def test_an_admin_reads_and_lists_what_is_anothers(platform: Platform, ana: User
     made = ana.post("/image/generate", {"prompt": "a fox", "size": "64x64"}).json()
     eventually(lambda: platform.lines("image", ana.id))
     assert_problem(bob.get(f"/admin/images?userId={ana.id}"), 403)
-    platform.command("promote", bob.email)
+    platform.operate("promote", bob.email)
     admin = Api(bob.url, bob.post("/auth/refresh", {"refreshToken": bob.refresh_token}).json()["accessToken"])
     assert admin.get("/users/me").json()["role"] == "admin"
     assert admin.get(f"/image/{made['id']}").json() == made

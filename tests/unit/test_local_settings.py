@@ -9,6 +9,8 @@ from localstack import services, settings
 from localstack.console import CommandFailed
 from localstack.live import SourceError, Sources
 
+from generation.services import Service
+
 TEMPLATE = {"SAM_TEMPLATE": str(settings.ROOT / "template.yaml")}
 
 
@@ -43,6 +45,32 @@ def test_a_service_goes_by_its_folder_and_by_its_old_name() -> None:
     with pytest.raises(CommandFailed) as failure:
         services.folders("chat", known)
     assert failure.value.remedy == "say one of auth, image, speech, summarize, tts, users"
+
+
+@pytest.mark.parametrize("service", services.generating(), ids=lambda service: service.name)
+def test_a_service_has_on_this_machine_its_chain_with_the_offline_engine_and_generous_limits(service: Service) -> None:
+    parameters = settings.load(TEMPLATE).parameters
+
+    chain = parameters[f"{service.pascal}Providers"].split(",")
+    assert chain[: len(service.chain)] == list(service.chain)
+    assert ("offline" in chain) == ("offline" in service.providers)
+    assert chain.count("offline") <= 1
+    for limit in ("RateLimit", "AnonymousRateLimit"):
+        assert parameters[f"{service.pascal}{limit}"] == "6000"
+
+
+def test_every_rate_limit_of_the_template_is_a_generous_one_here() -> None:
+    limits = {name for name in settings.declared(settings.ROOT / "template.yaml") if name.endswith("RateLimit")}
+
+    assert limits
+    assert limits <= settings.local_parameters().keys()
+
+
+def test_the_environment_wins_over_what_is_set_for_this_machine() -> None:
+    service = next(iter(services.generating()))
+    said = {f"{service.name.upper()}_PROVIDERS": "offline"}
+
+    assert settings.load(TEMPLATE | said).parameters[f"{service.pascal}Providers"] == "offline"
 
 
 @pytest.fixture

@@ -1,27 +1,20 @@
 """The operator's commands for the history: verify and repair the index, redrive dead-letter queues.
 
-They speak to the platform on this machine or, with TARGET=aws, to the stack in the account whose credentials the
-shell has. The work is done by the stack's own function and queues; this only asks and prints.
+The work is done by the stack's own function and queues; this only asks and prints.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
-import os
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-import boto3
-from botocore.config import Config
-
-from localstack import console, stack
-from localstack.commands import running_settings
+from localstack import console, services
 from localstack.console import CommandFailed
-from localstack.settings import STACK_NAME, Settings
 
-SERVICES = {"image": "Image", "tts": "Tts"}
+from tools.operate.target import Target
+
 KINDS = {
     "missing": "records without a line",
     "doubled": "ids with more than one line",
@@ -30,33 +23,6 @@ KINDS = {
     "unreadable": "records that are not valid",
 }
 SHOWN = 20
-# A function runs for 15 minutes at most; asking twice would do the work twice.
-_PATIENT = Config(read_timeout=920, connect_timeout=5, retries={"total_max_attempts": 1})
-
-
-@dataclass(frozen=True)
-class Target:
-    """A deployed stack."""
-
-    outputs: dict[str, str]
-    settings: Settings | None
-
-    def client(self, service: str) -> Any:
-        """A boto3 client of where the stack is."""
-        if self.settings:
-            return stack.client(self.settings, service, config=_PATIENT)
-        return boto3.client(service, config=_PATIENT)  # type: ignore[call-overload]
-
-
-def target(settings: Settings) -> Target:
-    """The stack that TARGET names: `local` (also when nothing does) or `aws`. Raises CommandFailed."""
-    name = os.environ.get("TARGET") or "local"
-    if name not in ("local", "aws"):
-        raise CommandFailed("TARGET", f"{name!r} is neither local nor aws", "leave it out, or set TARGET=aws")
-    running = running_settings(settings) if name == "local" else None
-    stack_name = os.environ.get("STACK") or STACK_NAME
-    described = Target({}, running).client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
-    return Target({item["OutputKey"]: item["OutputValue"] for item in described["Outputs"]}, running)
 
 
 def day(text: str) -> str:
@@ -69,16 +35,18 @@ def user(text: str) -> str:
     return text if text in ("", "anonymous") else str(UUID(text))
 
 
-def reindex(settings: Settings, options: Any, *, repair: bool) -> None:
+def _named(name: str) -> list[str]:
+    return [name] if name else [service.name for service in services.generating()]
+
+
+def reindex(stack_now: Target, options: Any, *, repair: bool) -> None:
     """Compare the history with the records and, with `repair`, put it right.
 
     Raises CommandFailed when something is wrong and was not repaired.
     """
     if options.first > options.last:
         raise CommandFailed("FROM", f"{options.first} is after TO={options.last}", "give the earlier day first")
-    stack_now = target(settings)
-    services = [options.service] if options.service else list(SERVICES)
-    wrong = sum(_reindex(stack_now, service, options, repair=repair) for service in services)
+    wrong = sum(_reindex(stack_now, name, options, repair=repair) for name in _named(options.service))
     if wrong and not repair:
         raise CommandFailed(
             "verify-index",
@@ -134,14 +102,15 @@ def _ask(stack_now: Target, order: dict[str, Any]) -> dict[str, Any]:
     return outcome
 
 
-def redrive(settings: Settings, service: str) -> None:
+def redrive(stack_now: Target, name: str) -> None:
     """Move the messages of the dead-letter queues back to where they were processed."""
-    stack_now = target(settings)
     sqs = stack_now.client("sqs")
-    for name in [service] if service else list(SERVICES):
-        queue = stack_now.outputs[f"{SERVICES[name]}RecordQueueUrl"]
-        dead_letters = stack_now.outputs[f"{SERVICES[name]}DeadLetterQueueUrl"]
-        with console.step(name, "moving messages") as step:
+    for service in services.generating():
+        if name not in ("", service.name):
+            continue
+        queue = stack_now.outputs[f"{service.pascal}RecordQueueUrl"]
+        dead_letters = stack_now.outputs[f"{service.pascal}DeadLetterQueueUrl"]
+        with console.step(service.name, "moving messages") as step:
             step.note = f"{_move(sqs, dead_letters, queue)} messages moved back to the queue"
 
 

@@ -1,7 +1,7 @@
-"""The launcher's additions to MiniStack that need no MiniStack to be seen."""
+"""How MiniStack's state is copied while its threads change it."""
 
 import pytest
-from localstack import emulator
+from localstack.ministack import state
 
 
 def test_a_state_that_changes_while_it_is_copied_is_copied_again() -> None:
@@ -12,7 +12,7 @@ def test_a_state_that_changes_while_it_is_copied_is_copied_again() -> None:
             raise error
         return {"items": 1}
 
-    assert emulator._copied(get_state) == {"items": 1}
+    assert state.copied(get_state) == {"items": 1}
 
 
 def test_a_state_that_never_holds_still_is_an_error_and_no_state() -> None:
@@ -23,5 +23,5 @@ def test_a_state_that_never_holds_still_is_an_error_and_no_state() -> None:
         raise RuntimeError("dictionary changed size during iteration")
 
     with pytest.raises(RuntimeError):
-        emulator._copied(get_state)
-    assert len(calls) == emulator.COPIES_TRIED
+        state.copied(get_state)
+    assert len(calls) == state.COPIES_TRIED

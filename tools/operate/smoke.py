@@ -1,4 +1,4 @@
-"""Call one part of the running API and print what is sent and what comes back, tokens shortened."""
+"""Call one part of a running API and print what is sent and what comes back, tokens shortened."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ import re
 import secrets
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from localstack.commands import running_settings
+from localstack import services
 from localstack.console import CommandFailed
-from localstack.settings import Settings
+
+if TYPE_CHECKING:
+    from generation.services import Service
 
 PASSWORD = "password123"  # noqa: S105  of throw-away accounts
 _TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+|(?<=Token\": \")[\w-]{24,}")
@@ -96,48 +99,46 @@ def auth(caller: Caller) -> None:
     caller.call(200, "GET", "/.well-known/jwks.json")
 
 
-def _generation(caller: Caller, service: str, body: dict[str, Any], listing: str) -> None:
-    anonymous = caller.call(201, "POST", f"/{service}/generate", body).body
+def generation(service: Service, caller: Caller) -> None:
+    """Generate what the service's sample says, with an account and without one; read it back, list it."""
+    body = dict(service.sample)
+    anonymous = caller.call(201, "POST", f"/{service.name}/generate", body).body
     caller.call(200, "GET", anonymous["links"]["self"])
     caller.register()
-    made = caller.call(201, "POST", f"/{service}/generate", body).body
+    made = caller.call(201, "POST", f"/{service.name}/generate", body).body
     caller.call(200, "GET", made["links"]["download"])
-    caller.call(200, "GET", f"{listing}?limit=5")
+    caller.call(200, "GET", f"/admin/{service.plural}?limit=5")
     caller.token = None
     caller.call(404, "GET", made["links"]["self"])
 
 
-def image(caller: Caller) -> None:
-    """Generate pictures, read them back, list them."""
-    _generation(caller, "image", {"prompt": "a lighthouse at dawn", "size": "512x512", "seed": 7}, "/admin/images")
-
-
-def speech(caller: Caller) -> None:
-    """Generate speech, read it back, list it."""
-    _generation(caller, "tts", {"prompt": "Good morning. The platform works.", "voice": "en"}, "/admin/audios")
-
-
 def protected(caller: Caller) -> None:
     """Protected routes, without a token, with a bad one, with a good one."""
-    for path in ("/users/me", "/admin/images", "/admin/audios"):
+    paths = ["/users/me", *(f"/admin/{service.plural}" for service in services.generating())]
+    for path in paths:
         caller.token = None
         caller.call(401, "GET", path)
         caller.token = "not.a.token"  # noqa: S105
         caller.call(401, "GET", path)
     caller.token = None
     caller.register()
-    for path in ("/users/me", "/admin/images", "/admin/audios"):
+    for path in paths:
         caller.call(200, "GET", path)
 
 
-PARTS: dict[str, Callable[[Caller], None]] = {"auth": auth, "image": image, "speech": speech, "protected": protected}
+def parts() -> Mapping[str, Callable[[Caller], None]]:
+    """What can be called, by its name: accounts, protected routes, and each generating service by all its names."""
+    return {"auth": auth, "protected": protected} | {
+        name: partial(generation, service)
+        for service in services.generating()
+        for name in (service.name, *service.aliases)
+    }
 
 
-def run(settings: Settings, part: str) -> None:
+def run(api_url: str, part: str) -> None:
     """Make the calls of one part.
 
     Raises CommandFailed at the first status that is not the documented one.
     """
-    caller = Caller(running_settings(settings).api_url)
-    PARTS[part](caller)
+    parts()[part](Caller(api_url))
     print(f"\n  {part}: every answer as documented")

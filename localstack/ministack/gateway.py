@@ -1,6 +1,5 @@
 """What Amazon API Gateway does with a template's REST API and MiniStack 1.5 leaves out, added to MiniStack in process.
 
-* Methods of the kind ANY, which the OpenAPI body calls `x-amazon-apigateway-any-method`.
 * Gateway responses of the OpenAPI body (`x-amazon-apigateway-gateway-responses`), so of SAM's `GatewayResponses`.
 * The templates and headers of mock integrations, so the preflight answers of SAM's `Cors`.
 * `$context.authorizer.*` in gateway responses.
@@ -24,7 +23,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-ANY_METHOD = "x-amazon-apigateway-any-method"
 PROXY_RESPONSE_KEYS = {"statusCode", "headers", "multiValueHeaders", "body", "isBase64Encoded"}
 
 _authorizer_context: contextvars.ContextVar[dict[str, str] | None] = contextvars.ContextVar(
@@ -35,24 +33,12 @@ _AUTHORIZER_VARIABLE = re.compile(r"\$(?:\{context\.authorizer\.(\w+)\}|context\
 
 def install(apigateway: Any, provisioners: Any) -> None:
     """Put everything of this module into MiniStack's `apigateway_v1` and CloudFormation `provisioners`."""
-    _import_any_methods(apigateway)
     _import_gateway_responses(apigateway)
     _import_mock_integrations(apigateway)
     _keep_authorizer_context(apigateway)
     _answer_integration_errors(apigateway)
     _hand_over_bytes(apigateway)
     _update_in_place(apigateway, provisioners)
-
-
-def _import_any_methods(apigateway: Any) -> None:
-    """Importing an OpenAPI body takes what answers every method that a path does not have itself."""
-    import_operation = apigateway._import_operation
-    apigateway._OPENAPI_HTTP_METHODS = {*apigateway._OPENAPI_HTTP_METHODS, ANY_METHOD}
-
-    def with_any(api_id: str, resource_id: str, http_method: str, *rest: Any) -> None:
-        import_operation(api_id, resource_id, "ANY" if http_method.lower() == ANY_METHOD else http_method, *rest)
-
-    apigateway._import_operation = with_any
 
 
 def _import_gateway_responses(apigateway: Any) -> None:

@@ -1,14 +1,15 @@
-"""Make an account an admin, directly in the local database."""
+"""Make an account an admin, directly in the database, which must be within reach."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 
-from localstack import environments, stack
-from localstack.commands import running_settings
+from localstack import environments
 from localstack.console import CommandFailed, line
-from localstack.settings import DATABASE_SECRET, ROOT, Settings
+from localstack.settings import ROOT
+
+from tools.operate.target import Target
 
 NO_SUCH_ACCOUNT = 3
 # Runs with the layers on its path, as a function does. Promoting needs neither a signing key nor a password.
@@ -25,17 +26,20 @@ except NotFound:
 """
 
 
-def promote(settings: Settings, email: str) -> None:
+def promote(stack_now: Target, email: str) -> None:
     """Give the account the role `admin`.
 
     Raises CommandFailed when there is no such account, or no database.
     """
-    running = running_settings(settings)
     layers = os.pathsep.join(str(ROOT / "layers" / name) for name in ("core", "accounts"))
     done = subprocess.run(
         [str(environments.development().python), "-c", SCRIPT, email.strip()],
-        env=stack.command_environment(running)
-        | {"PYTHONPATH": layers, "PYTHONDONTWRITEBYTECODE": "1", "DATABASE_SECRET_ARN": DATABASE_SECRET},
+        env=stack_now.environment
+        | {
+            "PYTHONPATH": layers,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "DATABASE_SECRET_ARN": stack_now.parameters["DatabaseSecretArn"],
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,205 @@
+"""Each thing that the platform changes in MiniStack: that MiniStack alone lacks it, and that the change brings it.
+
+The first of the two fails on the day when MiniStack does it itself. Then the change goes.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from localstack import ministack as changes
+
+from tests.integration.client import eventually
+from tests.integration.ministack import stack
+from tests.integration.ministack.stack import BUCKET, STARTING_AT_ONCE, MiniStack
+
+Fault = Callable[[MiniStack, Path], bool]
+FAULTS: dict[str, Fault] = {}
+
+
+def fault(change: str) -> Callable[[Fault], Fault]:
+    """What follows is whether the fault is there that this change mends."""
+
+    def noted(probe: Fault) -> Fault:
+        FAULTS[change] = probe
+        return probe
+
+    return noted
+
+
+@fault("gateway._import_gateway_responses")
+def gateway_responses_of_the_definition_are_ignored(ministack: MiniStack, _folder: Path) -> bool:
+    status, body, _ = ministack.call("/nowhere")
+    return (status, body) != (404, b'{"kind":"no-route"}')
+
+
+@fault("gateway._import_mock_integrations")
+def preflight_answers_have_no_headers(ministack: MiniStack, _folder: Path) -> bool:
+    return ministack.call("/mock", "OPTIONS")[2]["X-Mock"] != "yes"
+
+
+@fault("gateway._keep_authorizer_context")
+def gateway_responses_do_not_quote_the_authorizer(ministack: MiniStack, _folder: Path) -> bool:
+    status, body, _ = ministack.call("/protected", Authorization="Bearer any")
+    assert status in (401, 403)
+    return body != b'{"reason":"a word of the authorizer"}'
+
+
+@fault("gateway._answer_integration_errors")
+def a_failing_function_is_not_answered_as_the_gateway_does(ministack: MiniStack, _folder: Path) -> bool:
+    status, body, _ = ministack.call("/call/raise")
+    failed = status != 502 or b"secret" in body
+    slow = ministack.call("/quick/slow")[0] != 504
+    empty = ministack.call("/call/empty")[:2] != (204, b"")
+    return failed or slow or empty
+
+
+@fault("gateway._hand_over_bytes")
+def a_body_that_is_not_text_is_replaced(ministack: MiniStack, _folder: Path) -> bool:
+    return ministack.call("/call/bytes", "POST", b"\xff", **{"Content-Type": "application/json"})[1] != b"True"
+
+
+@fault("gateway._update_in_place")
+def a_changed_api_gets_another_id(ministack: MiniStack, _folder: Path) -> bool:
+    def api(path: str) -> dict[str, Any]:
+        mock = {"x-amazon-apigateway-integration": {"type": "mock"}}
+        definition = {"openapi": "3.0.1", "info": {"title": "changing", "version": "1"}, "paths": {path: {"get": mock}}}
+        return {"Resources": {"Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": definition}}}}
+
+    before = ministack.deploy("changing", api("/one"))
+    return ministack.deploy("changing", api("/two")) != before
+
+
+@fault("functions_pool._use_interpreter")
+def functions_see_the_emulators_packages_or_their_layers_first(ministack: MiniStack, _folder: Path) -> bool:
+    seen = ministack.invoke("Function", what="see")
+    return bool(seen["hypercorn"]) or seen["shared"] != "function"
+
+
+@fault("functions_pool._share_unpacked_code")
+def each_environment_unpacks_its_code(ministack: MiniStack, _folder: Path) -> bool:
+    return not ministack.invoke("Function", what="see")["linked"]
+
+
+@fault("functions_pool._bound_cold_starts")
+def a_burst_starts_more_environments_at_once_than_there_are_processors(ministack: MiniStack, _folder: Path) -> bool:
+    with ThreadPoolExecutor(STARTING_AT_ONCE) as callers:
+        calls = [callers.submit(ministack.invoke, "Meeting", what="see") for _ in range(STARTING_AT_ONCE)]
+    return all((call.result() or {}).get("together") for call in calls)
+
+
+@fault("functions_pool._finish_calls")
+def a_change_of_a_function_ends_its_calls(ministack: MiniStack, folder: Path) -> bool:
+    with ThreadPoolExecutor(1) as caller:
+        call = caller.submit(ministack.invoke, "Busy", what="wait", folder=str(folder))
+        assert eventually((folder / "started").exists)
+        functions = ministack.client("lambda")
+        functions.update_function_configuration(FunctionName=ministack.resources["Busy"], MemorySize=256)
+        (folder / "go").touch()
+        return call.result() is not True
+
+
+@fault("streaming._import_transfer_mode")
+def a_definition_says_nothing_of_transfer_and_time(ministack: MiniStack, _folder: Path) -> bool:
+    gateway = ministack.client("apigateway")
+    api = ministack.resources["Api"]
+    resources = gateway.get_resources(restApiId=api)["items"]
+    (found,) = [resource["id"] for resource in resources if resource["path"] == "/stream"]
+    integration = gateway.get_integration(restApiId=api, resourceId=found, httpMethod="GET")
+    return (integration.get("responseTransferMode"), integration.get("timeoutInMillis")) != ("STREAM", 60000)
+
+
+@fault("streaming._hand_out_pieces")
+def a_function_cannot_answer_in_pieces(ministack: MiniStack, _folder: Path) -> bool:
+    return (ministack.invoke("Streaming") or {}).get("body") != "firsttold"
+
+
+@fault("streaming._send_pieces")
+def pieces_do_not_come_as_they_are_made(ministack: MiniStack, folder: Path) -> bool:
+    path = f"/_aws/execute-api/{ministack.resources['Api']}/dev/stream"
+    with closing(HTTPConnection("127.0.0.1", ministack.port, timeout=120)) as connection:
+        connection.request("GET", f"{path}?folder={quote(str(folder))}")
+        with connection.getresponse() as answer:
+            first = answer.read(5)
+            (folder / "go").touch()
+            return first + answer.read() != b"firsttold"
+
+
+@fault("role_boundaries.install")
+def a_role_has_no_boundary(ministack: MiniStack, _folder: Path) -> bool:
+    role = ministack.client("iam").get_role(RoleName=ministack.resources["Role"])["Role"]
+    return "PermissionsBoundary" not in role
+
+
+@fault("owner.install")
+def what_the_owner_signs_is_refused(ministack: MiniStack, _folder: Path) -> bool:
+    url = ministack.client("s3").generate_presigned_url("get_object", {"Bucket": BUCKET, "Key": "layer.zip"})
+    altered = url.replace("X-Amz-Signature=", "X-Amz-Signature=0")
+    assert ministack.open(altered)[0] == 403
+    return ministack.open(url)[0] != 200
+
+
+@fault("routes.segments")
+def a_path_is_decoded_before_its_route_is_found(ministack: MiniStack, _folder: Path) -> bool:
+    return ministack.call("/call/a%2Fb")[1] != b"what=a%2Fb"
+
+
+@fault("state.Saver")
+def what_was_done_is_lost_in_a_crash(ministack: MiniStack, folder: Path) -> bool:
+    victim = stack.start(folder, mended=ministack.mended)
+    try:
+        victim.client("ssm").put_parameter(Name="/kept", Value="yes", Type="String")
+        # The platform calls it every few seconds by itself.
+        victim.open(f"{victim.url}/_platform/save", "POST")
+        victim = victim.crash()
+        return not victim.client("ssm").get_parameters(Names=["/kept"])["Parameters"]
+    finally:
+        victim.process.kill()
+        victim.process.wait()
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniStack]:
+    """MiniStack as it is."""
+    with stack.running(tmp_path_factory.mktemp("alone"), mended=False) as ministack:
+        yield ministack
+
+
+@pytest.fixture(scope="module")
+def mended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MiniStack]:
+    """MiniStack as the platform has it."""
+    with stack.running(tmp_path_factory.mktemp("mended"), mended=True) as ministack:
+        yield ministack
+
+
+@pytest.mark.parametrize("change", FAULTS)
+def test_ministack_alone_still_needs_the_change(alone: MiniStack, tmp_path: Path, change: str) -> None:
+    assert FAULTS[change](alone, tmp_path), f"MiniStack does this itself now: remove localstack/ministack/{change}"
+
+
+@pytest.mark.parametrize("change", FAULTS)
+def test_the_change_mends_it(mended: MiniStack, tmp_path: Path, change: str) -> None:
+    assert not FAULTS[change](mended, tmp_path), FAULTS[change].__name__.replace("_", " ")
+
+
+def test_no_change_is_without_a_fault_and_the_page_tells_of_each() -> None:
+    folder = Path(str(changes.__file__)).parent
+    installed = {
+        f"{path.stem}.{name}"
+        for path in folder.glob("*.py")
+        if path.stem not in ("__init__", "emulator")
+        for module in [importlib.import_module(f"localstack.ministack.{path.stem}")]
+        if hasattr(module, "install")
+        for name in [each for each in module.install.__code__.co_names if callable(getattr(module, each, None))]
+        or ["install"]
+    }
+
+    assert installed == {change for change in FAULTS if change not in ("routes.segments", "state.Saver")}
+    page = (folder / "README.md").read_text()
+    assert [change for change in FAULTS if f"`{change}`" not in page] == []

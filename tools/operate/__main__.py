@@ -1,0 +1,63 @@
+"""Command line of the operator: `python -m tools.operate [--target aws] [--stack NAME] COMMAND`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from localstack import console, services
+from localstack.settings import STACK_NAME
+
+from tools.operate import history, promotion, smoke, target
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their arguments."""
+    root = argparse.ArgumentParser(prog="operate", description="Work on a stack that runs.")
+    root.add_argument("--target", choices=target.TARGETS, default=target.LOCAL, help="where it runs; here if not said")
+    root.add_argument("--stack", default=STACK_NAME, help=f"its name; {STACK_NAME} if not said")
+    choices = root.add_subparsers(dest="command", required=True)
+    choices.add_parser("promote", help="make an account an admin").add_argument("email")
+    choices.add_parser("smoke", help="call one part of the API").add_argument("part", choices=sorted(smoke.parts()))
+    names = tuple(service.name for service in services.generating())
+    for name, help_text in (
+        ("verify-index", "compare the history with the records"),
+        ("reindex", "repair the history"),
+        ("redrive", "move dead letters back"),
+    ):
+        command = choices.add_parser(name, help=help_text)
+        command.add_argument("--service", choices=("", *names), default="", help="one service; all if not said")
+        if name == "redrive":
+            continue
+        command.add_argument(
+            "--user", type=history.user, default="", help="the id of one user, or anonymous; all if not said"
+        )
+        command.add_argument("--from", dest="first", type=history.day, default="", help="first day, such as 2026-11-01")
+        command.add_argument("--to", dest="last", type=history.day, default="", help="last day; today if not said")
+        command.add_argument("--grace", type=float, default=10.0, help="seconds that an event may be on its way")
+    return root
+
+
+def run(options: argparse.Namespace) -> None:
+    """Run one command. Raises CommandFailed."""
+    stack_now = target.find(options.target, options.stack)
+    match options.command:
+        case "promote":
+            promotion.promote(stack_now, options.email)
+        case "smoke":
+            smoke.run(stack_now.api_url, options.part)
+        case "redrive":
+            history.redrive(stack_now, options.service)
+        case _:
+            history.reindex(stack_now, options, repair=options.command == "reindex")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    options = parser().parse_args(arguments)
+    return console.status_of(options.command, lambda: run(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
