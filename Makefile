@@ -146,7 +146,7 @@ lint: environment ## ruff, mypy, import rules, the template with rules of our ow
 	@$(VENV)/ruff check $(SOURCES)
 	@$(VENV)/ruff format --check $(SOURCES)
 	@$(VENV)/mypy functions layers localstack tools
-	@PYTHONPATH=functions:layers/core:layers/accounts:layers/generation:layers/offline $(VENV)/lint-imports --no-cache
+	@$(VENV)/python -m tools.import_rules
 	@PYTHONPATH=. $(VENV)/cfn-lint template.yaml --append-rules tools/cfn_rules --mandatory-checks E9
 	@$(VENV)/python -m tools.template check
 	@$(VENV)/python -m tools.openapi check
