@@ -148,13 +148,15 @@ def follow(copy: Path) -> Cost:
         surprising = [name for name in generated(copy) if not name.startswith(GENERATED) and name not in spent.edited]
         if surprising:
             raise Failed(f"the commands changed what nobody generates: {', '.join(surprising)}")
-        print(f"  generated     {', '.join(name for name in generated(copy) if name not in spent.edited)}")
+        made = [name for name in generated(copy) if name not in spent.edited]
+        print(f"  not counted   {', '.join(made)}: generated, not written by hand")
     finally:
         _step("make down", ["bash", "-c", f"{_MAKE}\nmake down"], copy, environ)
     for pattern in CONTRACT:
         suite = [str(path.relative_to(copy)) for path in sorted(copy.glob(pattern))]
         if suite:
-            command = [".venv/bin/python", "-m", "pytest", "-q", "-n", "2", *suite]
+            folder = f"--basetemp={copy / '.local/pytest'}"
+            command = [".venv/bin/python", "-m", "pytest", "-q", "-n", "2", folder, *suite]
             told = _step(f"pytest {' '.join(suite)}", command, copy, environ)
             print(f"                {told.splitlines()[-1].strip('= ')}")
     return spent
