@@ -107,12 +107,12 @@ redrive: environment ## move the messages of the dead-letter queues back: [SERVI
 
 # ---------------------------------------------------------------- tests
 
-.PHONY: test test-unit test-integration test-clock test-runtimes fuzz lint template openapi format
+.PHONY: test test-unit test-integration test-clock test-runtimes fuzz lint template openapi docs new-service-check format
 
 # tests/conftest.py says which tests stay together. Those that share a platform take longest, so they begin.
 AT_ONCE := -n 2 --no-loadscope-reorder
 # Byte code among the sources would make `sam build` take them for changed.
-test test-unit test-integration test-clock test-runtimes fuzz lint template openapi: export PYTHONDONTWRITEBYTECODE := 1
+test test-unit test-integration test-clock test-runtimes fuzz lint template openapi docs new-service-check: export PYTHONDONTWRITEBYTECODE := 1
 
 test: environments ## unit and integration tests, with branch coverage (90 % or more)
 	@$(VENV)/coverage erase
@@ -139,7 +139,7 @@ fuzz: environments ## call everything that the API's description tells, with sch
 	@$(PYTHON) -m localstack.environments fuzz
 	@$(VENV)/python -m tests.fuzz $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
-lint: environment ## ruff, mypy, import rules, the template with rules of our own, what is rendered
+lint: environment ## ruff, mypy, import rules, the template with rules of our own, all that is generated
 	@$(VENV)/ruff check $(SOURCES)
 	@$(VENV)/ruff format --check $(SOURCES)
 	@$(VENV)/mypy functions layers localstack tools
@@ -147,12 +147,19 @@ lint: environment ## ruff, mypy, import rules, the template with rules of our ow
 	@PYTHONPATH=. $(VENV)/cfn-lint template.yaml --append-rules tools/cfn_rules --mandatory-checks E9
 	@$(VENV)/python -m tools.template check
 	@$(VENV)/python -m tools.openapi check
+	@$(VENV)/python -m tools.docs check
 
-template: environment ## write template.yaml from tools/template and the services' descriptors
+template: environment ## render template.yaml from tools/template and the services' descriptors
 	@$(VENV)/python -m tools.template write
 
 openapi: environment ## write the API's description, functions/ops/openapi.json (ALLOW_BREAKING=1: also when clients break)
 	@$(VENV)/python -m tools.openapi write $(if $(ALLOW_BREAKING),--allow-breaking)
+
+docs: environment ## write the tables of the documentation: services, routes, parameters, limits, commands
+	@$(VENV)/python -m tools.docs write
+
+new-service-check: environments ## follow docs/adding-a-service.md in a copy: what a service costs, and that it works
+	@$(VENV)/python -m tools.new_service
 
 format: environment ## format the code and sort imports
 	@$(VENV)/ruff check --fix-only --quiet $(SOURCES)
