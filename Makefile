@@ -14,9 +14,9 @@ endif
 VENV := .venv/bin
 PLATFORM := $(VENV)/python -m localstack
 SOURCES := functions layers localstack tests tools benchmarks
-LAYERS := core accounts generation offline
+LAYERS := core accounts generation offline model
 LOCK := $(VENV)/uv pip compile --quiet --generate-hashes --universal --no-header --no-emit-index-url \
-  --python-version 3.11 --no-config
+  --python-version 3.11 --no-config --excludes requirements/excluded.in
 
 # ---------------------------------------------------------------- environments
 
@@ -122,7 +122,7 @@ lint: environment ## ruff, mypy, import rules, the template with rules of our ow
 	@$(VENV)/ruff check $(SOURCES)
 	@$(VENV)/ruff format --check $(SOURCES)
 	@$(VENV)/mypy functions layers localstack tools
-	@PYTHONPATH=functions:layers/core:layers/accounts:layers/generation:layers/offline $(VENV)/lint-imports --no-cache
+	@PYTHONPATH=functions:layers/core:layers/accounts:layers/generation:layers/offline:layers/model $(VENV)/lint-imports --no-cache
 	@PYTHONPATH=. $(VENV)/cfn-lint template.yaml --append-rules tools/cfn_rules --mandatory-checks E9
 	@$(VENV)/python -m tools.openapi check
 
