@@ -124,7 +124,7 @@ def _install(environment: Environment, uv: Path, log: Path) -> None:
 
 def _pip(environment: Environment) -> list[str | Path]:
     """The command that installs locked packages with the environment's own pip."""
-    install = [environment.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install: list[str | Path] = [environment.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     # The locks are whole, but for what requirements/excluded.in names.
     return [*install, "--require-hashes", "--no-deps"]
 

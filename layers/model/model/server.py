@@ -42,12 +42,15 @@ def main() -> None:
     os.set_inheritable(lock, False)
     _log_to(folder / "server.log")
     (folder / "pid").write_text(str(os.getpid()))
-    # llama.cpp takes a name that ends so for a path, and every other one for a host.
-    socket = folder / "server.sock"
-    socket.unlink(missing_ok=True)
-    server = _serve(socket)
+    (folder / "server.sock").unlink(missing_ok=True)
+    # llama.cpp takes a name that ends so for a path, and every other one for a host. It answers 503 there until the
+    # model is loaded, so workers see the socket only then.
+    starting = folder / "starting.sock"
+    starting.unlink(missing_ok=True)
+    _server = _serve(starting)
+    starting.rename(folder / "server.sock")
     _wait(folder / "users", idle_seconds)
-    del server
+    # Nothing is left to tidy up, and llama.cpp's own end waits for its threads, sometimes for ever.
     os._exit(0)
 
 
@@ -82,6 +85,8 @@ def _serve(socket: Path) -> object:
 def _wait(users: Path, idle_seconds: float) -> None:
     """Until no worker is left, or none has asked for a while."""
     descriptor = os.open(users, os.O_RDWR)
+    # Starting may have taken longer than it may be idle.
+    os.utime(descriptor)
     alone = 0
     while alone < _POLLS_WITHOUT_USERS and time.time() - os.fstat(descriptor).st_mtime < idle_seconds:
         time.sleep(_POLL_SECONDS)

@@ -72,7 +72,7 @@ def worker(folder: Path, content: str, max_tokens: int = 4) -> "subprocess.Popen
 
 def new_folder() -> Path:
     # Not pytest's folder: a socket's path is short.
-    return Path(tempfile.mkdtemp(prefix="model-", dir="/tmp"))  # noqa: S108
+    return Path(tempfile.mkdtemp(prefix="model-", dir="/tmp"))
 
 
 def end(folder: Path) -> None:
@@ -107,9 +107,9 @@ def test_the_weights_are_those_that_were_looked_at() -> None:
 
 
 def test_an_answer_comes_in_pieces_with_its_usage_and_the_models_real_name(provider: OfflineChat) -> None:
-    stream = provider.stream(ask("What is the capital of France?", max_tokens=24), Deadline(120))
+    stream = provider.stream(ask("Say hello.", max_tokens=200), Deadline(120))
     pieces = list(stream)
-    assert "Paris" in "".join(pieces)
+    assert "ello" in "".join(pieces)
     assert len(pieces) > 3
     assert all(pieces)
     assert stream.usage is not None
@@ -134,14 +134,10 @@ def test_the_same_question_gets_the_same_answer(provider: OfflineChat) -> None:
 
 
 def test_the_roles_of_a_conversation_reach_the_model(provider: OfflineChat) -> None:
-    messages = (
-        Message("system", "Answer with one word."),
-        Message("user", "My name is Zaphod."),
-        Message("assistant", "Hello Zaphod."),
-        Message("user", "What is my name?"),
-    )
-    stream = provider.stream(TextRequest(messages, max_tokens=12), Deadline(120))
-    assert "Zaphod" in "".join(stream)
+    example = (Message("user", "Say the word."), Message("assistant", "Xylophone"))
+    messages = (Message("system", "You say the word."), *example * 3, Message("user", "Say the word."))
+    stream = provider.stream(TextRequest(messages, max_tokens=6), Deadline(120))
+    assert "Xylophone" in "".join(stream)
 
 
 def test_half_a_surrogate_pair_is_only_a_character(provider: OfflineChat) -> None:
@@ -227,7 +223,9 @@ def test_a_server_that_nobody_asks_ends(own_folder: Path) -> None:
 
 
 def test_a_server_ends_soon_after_its_last_worker(own_folder: Path) -> None:
-    assert worker(own_folder, "Hello").wait(60) == 0
+    only = worker(own_folder, "Hello")
+    only.communicate()
+    assert only.returncode == 0
     wait_until(lambda: not servers(own_folder))
 
 
