@@ -14,11 +14,9 @@ endif
 VENV := .venv/bin
 PLATFORM := $(VENV)/python -m localstack
 SOURCES := functions layers localstack tests tools benchmarks
-LAYERS := core accounts generation offline
+LAYERS := core accounts generation offline model
 LOCK := $(VENV)/uv pip compile --quiet --generate-hashes --universal --no-header --no-emit-index-url \
-  --python-version 3.11 --no-config
-# email-validator imports it only to ask the DNS, which nothing here does.
-NOT_SHIPPED := --no-emit-package dnspython
+  --python-version 3.11 --no-config --excludes requirements/excluded.in
 
 # ---------------------------------------------------------------- environments
 
@@ -145,7 +143,7 @@ lint: environment ## ruff, mypy, import rules, the template with rules of our ow
 	@$(VENV)/ruff check $(SOURCES)
 	@$(VENV)/ruff format --check $(SOURCES)
 	@$(VENV)/mypy functions layers localstack tools
-	@PYTHONPATH=functions:layers/core:layers/accounts:layers/generation:layers/offline $(VENV)/lint-imports --no-cache
+	@PYTHONPATH=functions:layers/core:layers/accounts:layers/generation:layers/offline:layers/model $(VENV)/lint-imports --no-cache
 	@PYTHONPATH=. $(VENV)/cfn-lint template.yaml --append-rules tools/cfn_rules --mandatory-checks E9
 	@$(VENV)/python -m tools.openapi check
 
@@ -178,7 +176,7 @@ lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest ver
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/platform.in -o requirements/platform.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/fuzz.in -o requirements/fuzz.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt requirements/lambda.in -o requirements/lambda.txt
-	@for layer in $(LAYERS); do $(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt $(NOT_SHIPPED) \
+	@for layer in $(LAYERS); do $(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt \
 	  layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; done
 
 clean: down ## remove builds and environments (STATE=1: also accounts, pictures and all other state)
