@@ -17,8 +17,8 @@ Length = Literal["short", "medium", "long"]
 Style = Literal["paragraph", "bullets"]
 
 # The tokenizer takes time that grows with the square of a run without a break, so it gets short pieces, which end
-# before white space where there is some: then the count is the same.
-_PIECE = re.compile(r".{1,64}(?=\s|\Z)|.{1,64}", re.DOTALL)
+# before a single space where there is one: a token begins there, and the count is the same.
+_PIECE = re.compile(r".{1,64}(?:\Z|(?<=\S)(?= \S))|.{1,64}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The model itself, in its shared process: answers, turns, ends, and what happens when somebody dies."""
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -220,6 +221,15 @@ def test_a_server_that_nobody_asks_ends(own_folder: Path) -> None:
     assert "".join(provider.stream(ask("Hello"), Deadline(60)))
     wait_until(lambda: not servers(own_folder))
     assert "".join(provider.stream(ask("Hello"), Deadline(60)))
+
+
+def test_a_worker_holds_the_server_as_long_as_it_lives(own_folder: Path) -> None:
+    connection_of_worker = Connection(own_folder)
+    with (own_folder / "users").open("r+") as users:
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        del connection_of_worker
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_a_server_ends_soon_after_its_last_worker(own_folder: Path) -> None:

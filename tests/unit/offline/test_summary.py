@@ -100,10 +100,16 @@ def test_what_a_text_is_about_is_kept_and_what_is_beside_it_is_not(language: str
 
 @pytest.mark.parametrize("language", TEXTS)
 def test_the_beginning_of_a_text_is_favoured(language: str) -> None:
-    # Of two, each is as much like the other.
     first, _, second, *_ = TEXTS[language]
     assert summarize(joined(language, [first, second]), sentences=1, language=language) == [first]
     assert summarize(joined(language, [second, first]), sentences=1, language=language) == [second]
+
+
+def test_the_beginning_outweighs_a_little_more_in_common(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = joined("zh", TEXTS["zh"])
+    assert summarize(text, sentences=1, language="zh") == TEXTS["zh"][:1]
+    monkeypatch.setattr(summary, "_lead", lambda _place: 1.0)
+    assert summarize(text, sentences=1, language="zh") == TEXTS["zh"][2:3]
 
 
 def test_the_region_of_a_language_makes_no_difference() -> None:
