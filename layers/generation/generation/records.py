@@ -118,7 +118,7 @@ def build(
     *,
     caller: "Identity | None",
     prompt: str,
-    shown_prompt: str | None,
+    shown_prompt: str | None = None,
     params: Mapping[str, Any],
     outcome: "Outcome",
     latency_ms: int,
