@@ -18,9 +18,7 @@ OPERATE = $(VENV)/python -m tools.operate $(if $(TARGET),--target "$(TARGET)") $
 SOURCES := functions layers localstack tests tools benchmarks
 LAYERS := $(patsubst layers/%/Makefile,%,$(wildcard layers/*/Makefile))
 LOCK := $(VENV)/uv pip compile --quiet --generate-hashes --universal --no-header --no-emit-index-url \
-  --python-version 3.11 --no-config
-# email-validator imports it only to ask the DNS, which nothing here does.
-NOT_SHIPPED := --no-emit-package dnspython
+  --python-version 3.11 --no-config --excludes requirements/excluded.in
 
 # ---------------------------------------------------------------- environments
 
@@ -187,7 +185,7 @@ lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest ver
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/platform.in -o requirements/platform.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/fuzz.in -o requirements/fuzz.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt requirements/lambda.in -o requirements/lambda.txt
-	@for layer in $(LAYERS); do $(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt $(NOT_SHIPPED) \
+	@for layer in $(LAYERS); do $(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt \
 	  layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; done
 
 clean: down ## remove builds and environments (STATE=1: also accounts, pictures and all other state)

@@ -28,7 +28,8 @@ install := python3 -m pip install --no-compile --disable-pip-version-check --pyt
 endif
 locked := --quiet --only-binary :all: --require-hashes --no-deps --requirement requirements.txt
 
-# LAYER_CACHE names a folder for what was installed and compiled, so that an edit of our own package costs little.
+# LAYER_CACHE names a folder for what was installed and compiled, so that an edit of our own package costs little: what is
+# there is linked, since the weights alone have 98 MB.
 lock_digest = $(shell { echo $(install) $(LAYER_TARGET) $(PYTHON_RUNTIME) $(ARCHITECTURE); cat requirements.txt $(lastword $(MAKEFILE_LIST)); } | cksum | tr ' ' -)
 installed = $(if $(LAYER_CACHE),$(LAYER_CACHE)/$(1)-$(lock_digest),$(target))
 
@@ -57,7 +58,7 @@ define build
   new="$(installed)$(if $(LAYER_CACHE),.new.$$$$)"; \
   $(install) --target "$$new" $(locked) && { $(call prune,"$$new"); } && { $(call compile,"$$new","$$new"); } && \
   { [ "$$new" = "$(installed)" ] || if [ -d "$(installed)" ]; then rm -rf "$$new"; else mv "$$new" "$(installed)"; fi; }; fi
-@if [ -n "$(LAYER_CACHE)" ]; then cp -R "$(installed)/." $(target); fi
+@if [ -n "$(LAYER_CACHE)" ]; then cp -Rl "$(installed)/." $(target) 2>/dev/null || cp -R "$(installed)/." $(target); fi
 @if [ -d $(target)/boto3 ]; then echo "boto3 comes with Lambda: keep it out of $(1)/requirements.in" >&2; exit 1; fi
 @cp -R $(1) $(target)/$(1)
 @$(call prune,$(target)/$(1))

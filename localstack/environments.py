@@ -148,7 +148,9 @@ def _install(environment: Environment, uv: Path, log: Path) -> None:
 
 def _pip(environment: Environment) -> list[str | Path]:
     """The command that installs locked packages with the environment's own pip."""
-    return [environment.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    install: list[str | Path] = [environment.python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    # The locks are whole, but for what requirements/excluded.in names.
+    return [*install, "--require-hashes", "--no-deps"]
 
 
 def _install_uv(environment: Environment, lock: Path, log: Path) -> None:

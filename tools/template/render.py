@@ -33,7 +33,7 @@ def template(folder: Path = FUNCTIONS) -> str:
         return ((path, [one for one in METHODS if one not in has]) for path, has in sorted(routes.items()))
 
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader([Path(__file__).parent, folder]),
         undefined=StrictUndefined,
         variable_start_string="<<",
         variable_end_string=">>",
@@ -46,7 +46,7 @@ def template(folder: Path = FUNCTIONS) -> str:
         "settings": _settings(found),
         "layers_of": layers_of,
         "environment_of": lambda service: [f"{each.variable}: !Ref {each.parameter}" for each in _settings([service])],
-        "secrets_of": lambda service: [each.parameter for each in _settings([service]) if each.secret],
+        "grants_of": lambda service: [each for each in _settings([service]) if each.grants],
         "collect": collect,
         "refused": refused,
         "refuse": REFUSE,

@@ -11,17 +11,21 @@ class SettingsError(RuntimeError):
     """A variable of the environment is missing or not valid; the message names it, never its value."""
 
 
+READ_SECRET = ("secretsmanager:GetSecretValue",)
+"""What a setting grants that names a secret."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """A parameter of the stack that reaches a function as a variable: ``GttsUrl`` as GTTS_URL.
 
-    With ``secret`` it is the ARN of a secret, which the function may read; empty for none.
+    With ``grants`` it is an ARN, or a comma list of them, and the function may do these actions there; empty for none.
     """
 
     parameter: str
     description: str
     default: str = ""
-    secret: bool = False
+    grants: tuple[str, ...] = ()
 
     @property
     def variable(self) -> str:

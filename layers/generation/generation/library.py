@@ -66,6 +66,7 @@ class Library:
         prompt: str,
         params: Mapping[str, Any],
         remaining_ms: int,
+        shown_prompt: str | None = None,
     ) -> Generation:
         """Ask the providers, then store input, artifact and, last, the record that commits them.
 
@@ -92,6 +93,7 @@ class Library:
             record_id,
             caller=caller,
             prompt=prompt,
+            shown_prompt=shown_prompt,
             params=params,
             outcome=outcome,
             latency_ms=latency_ms,

@@ -8,7 +8,7 @@ from typing import Self
 from urllib.parse import quote, urlencode, urljoin
 
 from core.errors import FieldError
-from core.settings import Setting
+from core.settings import READ_SECRET, Setting
 from generation import media
 from generation.http_client import Answer, HttpClient
 from generation.pictures import ImageRequest
@@ -16,7 +16,9 @@ from generation.providers import Artifact, Deadline, PromptRefused, ProviderErro
 
 SUPPORTED_URL = "https://gen.pollinations.ai/image"
 KEYLESS_URL = "https://image.pollinations.ai/prompt"
-KEY = Setting("PollinationsSecretArn", "ARN of the secret with the key of Pollinations; empty for none.", secret=True)
+KEY = Setting(
+    "PollinationsSecretArn", "ARN of the secret with the key of Pollinations; empty for none.", grants=READ_SECRET
+)
 HOST = Setting("PollinationsUrl", "Where pictures are asked for with a key.", SUPPORTED_URL)
 KEYLESS_HOST = Setting("PollinationsKeylessUrl", "Where pictures are asked for without a key.", KEYLESS_URL)
 # Beside the supported host's /image; its body is OpenAI's.

