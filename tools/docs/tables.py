@@ -12,9 +12,7 @@ from generation.services import Service
 from tools.sources import DESCRIPTION, FUNCTIONS, ROOT
 
 _BLOCK = re.compile(r"^( *)<!-- (\w+)(?: in (\w\w))? -->\n.*?^ *<!-- end -->$", re.MULTILINE | re.DOTALL)
-_HELP = re.compile(r"^([a-z$(][\w$() -]*):[^#\n]*## (.*)", re.MULTILINE)
-# Targets that there are for each service: LOGS := $(SERVICES:%=logs-%)
-_FAMILY = re.compile(r"^(\w+) := \$\(\w+:%=([\w-]+)-%\)", re.MULTILINE)
+_HELP = re.compile(r"^([a-z][a-z %-]*):[^#\n]*## (.*)", re.MULTILINE)
 _MOST_CHOICES = 6
 # The columns of the one table that is in pages of more than one language; its cells have no words.
 _COLUMNS = {
@@ -118,10 +116,9 @@ def _limits() -> list[str]:
 
 def _commands() -> list[str]:
     makefile = (ROOT / "Makefile").read_text()
-    families = {f"$({variable})": f"{target}-<service>" for variable, target in _FAMILY.findall(makefile)}
     rows = []
     for names, text in _HELP.findall(makefile):
-        targets = [f"`make {families.get(name, name)}`" for name in names.split()]
+        targets = [f"`make {name.replace('%', '<service>')}`" for name in names.split()]
         rows.append((", ".join(targets), text))
     return _table(("command", "what it does"), rows)
 

@@ -31,7 +31,12 @@ def test_a_service_belongs_to_the_plane_of_its_descriptor() -> None:
 
     assert contract(areas, "does not know S3")["source_modules"] == ["auth", "users", "accounts"]
     generating = [area.name for area in areas if isinstance(area, Service)]
-    assert contract(areas, "does not know PostgreSQL")["source_modules"] == [*generating, "generation", "offline", "model"]
+    assert contract(areas, "does not know PostgreSQL")["source_modules"] == [
+        *generating,
+        "generation",
+        "offline",
+        "model",
+    ]
 
 
 def test_what_finds_the_sources_of_the_layers_knows_them_all() -> None:
