@@ -195,12 +195,5 @@ clean: down ## remove builds and environments (STATE=1: also accounts, pictures 
 	@if [ -n "$(STATE)" ]; then rm -rf .local; echo "  state         removed"; \
 	  elif [ -d .local/state ]; then echo "  state         kept in .local/state (make clean STATE=1 removes it)"; fi
 
-# The names of the services, where a rule is for each of them.
-SERVICES := $(sort $(patsubst functions/%/service.py,%,$(wildcard functions/*/service.py)))
-
-help: ## this list
-	@sed -nE 's/^([a-z][a-z %-]*):[^#]*## (.*)/\1\t\2/p' $(MAKEFILE_LIST) | sed 's/-%/-<service>/' | \
-	  while IFS="$$(printf '\t')" read -r names text; do \
-	    for name in $$names; do printf '  %-17s %s\n' "$$name" "$$text"; done; done
-	@echo; echo "  <service> is one of $(SERVICES)"
-	@echo "  Settings: API_PORT=3000 AWS_PORT=4566 PYTHON=python3; a parameter of template.yaml: ImageProviders is IMAGE_PROVIDERS"
+help: python ## this list
+	@$(PYTHON) -m tools.commands

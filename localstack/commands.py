@@ -234,7 +234,7 @@ def _bring_up_stack(settings: Settings, instance: Instance) -> None:
 def _print_ready(settings: Settings) -> None:
     console.heading(f"  Ready: {settings.api_url}")
     print(EXAMPLE.format(url=settings.api_url))
-    names = ", ".join(f"logs-{area.name}" for area in services.areas())
+    names = ", ".join(f"logs-{word}" for word in services.words())
     console.line("logs", f"make logs, {names}; {_shown(settings.logs)}/")
     console.line("stop", "make down (the state stays)")
 

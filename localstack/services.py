@@ -32,6 +32,11 @@ def generating() -> tuple[Service, ...]:
     return tuple(area for area in areas() if isinstance(area, Service))
 
 
+def words() -> list[str]:
+    """All names of all areas, the older ones, too."""
+    return [word for area in areas() for word in (area.name, *area.aliases)]
+
+
 def _meant(word: str) -> set[str]:
     """The folders that a word means: an area by its name or an older word, and with it those of the same tag."""
     tags = {area.tag for area in areas() if word in (area.name, *area.aliases)}

@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from localstack import template
+
 from tests.fuzz.users import NAMES, token_server
 from tests.own_platform import ROOT, fake_providers, running_platform
 
@@ -28,8 +30,11 @@ peers = {json.dumps(NAMES)}
 refresh_interval = 300
 """
 # Limits have tests of their own; here they would only hide what is behind them.
-LIMITED = ("REGISTER", "LOGIN", "IMAGE", "IMAGE_ANONYMOUS", "SPEECH", "SPEECH_ANONYMOUS", "DEFAULT")
-LIMITS = {f"{name}_RATE_LIMIT": "1000000" for name in LIMITED}
+LIMITS = {
+    template.variable_of(name): "1000000"
+    for name in template.declared_parameters(ROOT / "template.yaml")
+    if name.endswith("RateLimit")
+}
 FUZZER = ROOT / ".local/fuzz/venv/bin/schemathesis"
 # Less, and the functions' cold starts leave no time for the later phases.
 LEAST_SECONDS = 60
