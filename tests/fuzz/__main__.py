@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.fuzz.users import NAMES, token_server
 from tests.own_platform import ROOT, fake_providers, running_platform
+from tests.services import SERVICES
 
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml").read_text()
 HOOKS = Path(__file__).with_name("hooks.py")
@@ -28,7 +29,8 @@ peers = {json.dumps(NAMES)}
 refresh_interval = 300
 """
 # Limits have tests of their own; here they would only hide what is behind them.
-LIMITED = ("REGISTER", "LOGIN", "IMAGE", "IMAGE_ANONYMOUS", "SPEECH", "SPEECH_ANONYMOUS", "DEFAULT")
+OF_SERVICES = [f"{service.name.upper()}{kind}" for service in SERVICES for kind in ("", "_ANONYMOUS")]
+LIMITED = ("REGISTER", "LOGIN", *OF_SERVICES, "DEFAULT")
 LIMITS = {f"{name}_RATE_LIMIT": "1000000" for name in LIMITED}
 FUZZER = ROOT / ".local/fuzz/venv/bin/schemathesis"
 # Less, and the functions' cold starts leave no time for the later phases.
