@@ -1,8 +1,10 @@
 """The generating services that there are: a test of what they share runs for each."""
 
-from tools.sources import FUNCTIONS
+from tools.sources import FUNCTIONS, add_to_path
 
-from generation import services
+add_to_path()
+
+from generation import services  # noqa: E402  (the layers must be on the path)
 
 SERVICES = tuple(services.found(FUNCTIONS))
 NAMES = [service.name for service in SERVICES]

@@ -16,12 +16,13 @@ import pytest
 import requests
 
 from core import ids
+from tests import services
 from tests.integration.client import Api, Platform, User, assert_problem, eventually
 
 SMALL = {"prompt": "a cat", "size": "64x64"}
 SERVICES = [
-    pytest.param("image", "/admin/images", SMALL, id="image"),
-    pytest.param("tts", "/admin/audios", {"prompt": "hello", "voice": "en"}, id="tts"),
+    pytest.param(service.name, f"/admin/{service.plural}", dict(service.sample), id=service.name)
+    for service in services.SERVICES
 ]
 LOAD_SECONDS = 8.0
 MORE_LOAD_SECONDS = 120.0  # when fewer batches were interrupted by then

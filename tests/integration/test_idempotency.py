@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from tests.integration.client import Api, Platform, User, assert_problem, eventually
+from tests.services import SERVICES
 
 AT_ONCE = 20
 ROUNDS = 2
@@ -93,7 +94,7 @@ def assert_made_once(platform: Platform, service: str, user: User, made: list[st
     """The user has these generations and no other ones: a record each, a line each."""
     assert eventually(lambda: len(platform.lines(service, user.id)) >= len(made))
     assert [line["id"] for line in platform.lines(service, user.id)] == made
-    listing = {"image": "/admin/images", "tts": "/admin/audios"}[service]
+    listing = next(f"/admin/{each.plural}" for each in SERVICES if each.name == service)
     assert [item["id"] for item in user.get(listing).json()["items"]] == made[::-1]
     records = [key for key in platform.keys(service, "requests/") if key.endswith("record.json")]
     owners = [json.loads(platform.read(service, key))["userId"] for key in records]

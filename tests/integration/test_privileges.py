@@ -107,10 +107,8 @@ def stack(platform: Platform) -> Iterator[Stack]:
     probe = uuid4()
     owner = Caller(found.url)
     objects = {}
-    for bucket, service, path, body, artifact in (
-        ("ImageBucket", "image", "/image/generate", {"prompt": "a cat", "size": "64x64"}, "image"),
-        ("TtsBucket", "tts", "/tts/generate", {"prompt": "hello"}, "audio"),
-    ):
+    for each in SERVICES:
+        service, bucket = each.name, f"{each.pascal}Bucket"
         made = {
             "history": f"users/{probe}/{service}/history/2026/01/01.jsonl",
             "profile": f"users/{probe}/profile.json",
@@ -119,7 +117,7 @@ def stack(platform: Platform) -> Iterator[Stack]:
         }
         for key in made.values():
             owner.client("s3").put_object(Bucket=platform.bucket(service), Key=key, Body=b"")
-        objects[bucket] = made | generated(platform, path, body, artifact)
+        objects[bucket] = made | generated(platform, each)
     yield replace(found, objects=objects)
     for bucket, kinds in objects.items():
         for kind in ("history", "profile", "tombstone", "other"):

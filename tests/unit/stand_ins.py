@@ -1,16 +1,21 @@
 """Stand-ins for what is not ours: providers, and the bad days of S3."""
 
+import importlib
+import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args, get_origin
+
+from pydantic import BaseModel
 
 from core.errors import FieldError
 from core.identity import Identity
 from generation.pictures import ImageRequest
 from generation.providers import Artifact, Deadline, ProviderError
+from generation.services import Service
 from generation.speech import SpeechRequest, lacks_voice
 from generation.storage import Bucket, Stored
 
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 PNG = b"\x89PNG\r\n\x1a\n and some pixels"
+CONTENT = b"what was made"
 MP3 = b"ID3\x04 and some sound"
 
 ANA = Identity("018bcfe5-6800-7000-8000-000000000000", "ana@example.com", "user", "s-ana", 4_102_444_800)
@@ -63,6 +69,58 @@ class Speaker:
         if self.error:
             raise self.error
         return Artifact(MP3, "audio/mpeg", self.name, "tongue-1", facts={"durationSeconds": 1.25})
+
+
+class StandIn:
+    """Any service's first provider as far as it is asked for what it knows; it delivers at once, or refuses or raises.
+
+    ``before`` is called when it is asked, before it delivers.
+    """
+
+    name = "stand-in"
+
+    def __init__(self, service: Service) -> None:
+        self._real = service.provider(service.chain[0]).from_env({})
+        self.error: Exception | None = None
+        self.refusal: FieldError | None = None
+        self.before: Callable[[], object] = lambda: None
+        self.artifact = Artifact(
+            CONTENT, service.content_types[0], self.name, "model-1", facts=facts_of(service), cost_usd=0.002
+        )
+        self.asked: list[Any] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    def refuses(self, request: Any) -> FieldError | None:
+        return self.refusal
+
+    def generate(self, request: Any, deadline: Deadline) -> Artifact:
+        self.asked.append(request)
+        self.before()
+        assert deadline.remaining() > 0
+        if self.error:
+            raise self.error
+        return self.artifact
+
+
+def model_of(service: Service) -> type[BaseModel]:
+    """The model of the service's body."""
+    handler = importlib.import_module(f"{service.name}.generate").handler
+    (route,) = handler.routes.values()
+    model: type[BaseModel] = next(iter(inspect.signature(route.function).parameters.values())).annotation
+    return model
+
+
+def facts_of(service: Service) -> dict[str, Any]:
+    """What a provider tells of an artifact: all that the API shows and no request says."""
+    found = {}
+    for name, annotated in {**service.shown, **service.told}.items():
+        kind, described = get_args(annotated)
+        if name in model_of(service).model_fields or described.keywords.get("deprecated"):
+            continue
+        found[name] = next(iter(described.keywords.get("examples", ())), None) or (get_origin(kind) or kind)()
+    return found
 
 
 def failing_painter(reason: str = "status 503") -> Painter:

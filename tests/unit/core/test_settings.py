@@ -1,7 +1,7 @@
 import pytest
 
 from core import settings
-from core.settings import SettingsError
+from core.settings import Setting, SettingsError
 
 
 def test_a_missing_variable_is_named() -> None:
@@ -32,3 +32,12 @@ def test_a_list_is_split_and_trimmed() -> None:
 def test_a_list_of_nothing_is_refused() -> None:
     with pytest.raises(SettingsError, match="P lists nothing"):
         settings.names({"P": ","}, "P", "x")
+
+
+def test_a_setting_is_one_word_for_a_parameter_and_its_variable() -> None:
+    host = Setting("GttsUrl", "Where speech is asked for.", "https://example.com")
+    assert host.variable == "GTTS_URL"
+    assert Setting("PollinationsSecretArn", "").variable == "POLLINATIONS_SECRET_ARN"
+    assert host.read({}) == host.read({"GTTS_URL": "  "}) == "https://example.com"
+    assert host.read({"GTTS_URL": " http://here "}) == "http://here"
+    assert Setting("OpenaiUrl", "").read({}) == ""

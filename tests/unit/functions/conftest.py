@@ -15,14 +15,17 @@ from generation.services import Service
 from image.service import SERVICE as IMAGE
 from tests import events, tokens
 from tests.events import Gateway
+from tests.services import NAMES, SERVICES
 
 # Its fixtures, for the functions that need PostgreSQL.
 from tests.unit.accounts.conftest import database_name, server  # noqa: F401
+from tests.unit.functions.calls import Calls
 from tests.unit.generation import answers_table as answers_tables
-from tests.unit.stand_ins import Painter, Speaker, Watch, environment_caches_cleared
+from tests.unit.stand_ins import Painter, Speaker, StandIn, Watch, environment_caches_cleared
 from tts.service import SERVICE as SPEECH
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
 
 _numbers = count(1)
@@ -84,6 +87,29 @@ def chains(monkeypatch: pytest.MonkeyPatch) -> dict[Service, tuple[Any, ...]]:
     return configured
 
 
+@pytest.fixture(scope="module", params=SERVICES, ids=NAMES)
+def service(request: pytest.FixtureRequest) -> Service:
+    """Each generating service in turn."""
+    found: Service = request.param
+    return found
+
+
+@pytest.fixture
+def calls(service: Service, chains: dict[Service, tuple[Any, ...]]) -> Calls:
+    """The calls of each generating service in turn; its provider delivers at once."""
+    provider = StandIn(service)
+    chains[service] = (provider,)
+    return Calls(service, provider)
+
+
+@pytest.fixture
+def all_calls(chains: dict[Service, tuple[Any, ...]]) -> list[Calls]:
+    """The calls of all generating services."""
+    found = [Calls(service, StandIn(service)) for service in SERVICES]
+    chains.update({each.service: (each.provider,) for each in found})
+    return found
+
+
 @pytest.fixture
 def painter(chains: dict[Service, tuple[Any, ...]]) -> Painter:
     """The provider that the image function is configured with."""
@@ -100,20 +126,28 @@ def speaker(chains: dict[Service, tuple[Any, ...]]) -> Speaker:
     return provider
 
 
-@pytest.fixture
-def answers_table(s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The name of a new table of answers, which the function is configured with; ``s3`` stands for all of AWS."""
+@pytest.fixture(scope="module")
+def _answers(s3: "S3Client") -> Iterator[tuple["DynamoDBClient", str]]:
+    """A table of the module, and a client for it; ``s3`` stands for all of AWS."""
     assert s3
-    name = answers_tables.create(boto3.client("dynamodb"))
-    monkeypatch.setenv("IDEMPOTENCY_TABLE", name)
+    client = boto3.client("dynamodb")
     with environment_caches_cleared(answers.open_answers):
-        yield name
+        yield client, answers_tables.create(client)
 
 
 @pytest.fixture
-def s3_watch(bucket: str) -> Iterator[Watch]:
-    """The calls of the image service's own client, and a way to let them fail."""
-    opened = library.open_library(IMAGE).bucket
+def answers_table(_answers: tuple["DynamoDBClient", str], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of an empty table of answers, which the function is configured with."""
+    client, name = _answers
+    monkeypatch.setenv("IDEMPOTENCY_TABLE", name)
+    yield name
+    answers_tables.empty(client, name)
+
+
+@pytest.fixture
+def s3_watch(bucket: str, service: Service) -> Iterator[Watch]:
+    """The calls of the service's own client, and a way to let them fail."""
+    opened = library.open_library(service).bucket
     assert opened.name == bucket
     with Watch(opened._client) as watching:
         yield watching

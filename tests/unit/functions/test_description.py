@@ -26,6 +26,7 @@ from tests.events import Gateway
 from tests.unit.functions import bodies
 from tests.unit.functions.accounts_plane import configured, database_down, environment  # noqa: F401
 from tests.unit.functions.answers import Answer, ask
+from tests.unit.functions.calls import Calls
 from tests.unit.functions.template import functions
 from tests.unit.stand_ins import Painter
 from tts.generate import VOICES
@@ -368,26 +369,26 @@ def call(verb: str, path: str, **request: Any) -> Answer:
     return conforms(ask(importlib.import_module(module), event), verb.lower(), path)
 
 
-@pytest.mark.usefixtures("bucket", "painter", "speaker", "answers_table")
-@pytest.mark.parametrize(("service", "items"), [("image", "images"), ("tts", "audios")])
-def test_the_generation_plane_answers_as_described(service: str, items: str) -> None:
+@pytest.mark.usefixtures("bucket", "answers_table")
+def test_the_generation_plane_answers_as_described(calls: Calls) -> None:
     me = {"identity": tokens.claims()}
-    made = call("POST", f"/{service}/generate", json={"prompt": "a fox"}, headers={"Idempotency-Key": "k"}, **me)
-    again = call("POST", f"/{service}/generate", json={"prompt": "an owl"}, headers={"Idempotency-Key": "k"}, **me)
-    wrong = call("POST", f"/{service}/generate", json={"prompt": ""})
+    generate = f"{calls.path}/generate"
+    made = call("POST", generate, json=calls.body(), headers={"Idempotency-Key": "k"}, **me)
+    again = call("POST", generate, json=calls.body("another"), headers={"Idempotency-Key": "k"}, **me)
+    wrong = call("POST", generate, json=calls.body(""))
     assert (made.status, again.status, wrong.status) == (201, 422, 422)
     this = {"parameters": {"id": made.json["id"]}}
-    one = f"/{service}/{{id}}"
+    one, items = f"{calls.path}/{{id}}", calls.listing
     assert call("GET", one, **this, **me).status == 200
     assert call("GET", one, **this).status == 404
     assert call("GET", one, **this, headers={"Authorization": "Bearer x"}).status == 401
     assert call("GET", f"{one}/download", **this, **me).status == 200
     assert call("GET", f"{one}/download", **this, **me, query={"redirect": "true"}).status == 302
     assert call("GET", f"{one}/download", **this, **me, query={"redirect": "2"}).status == 422
-    assert call("GET", f"/admin/{items}", **me).status == 200
-    assert call("GET", f"/admin/{items}", **me, query={"limit": "1_0"}).status == 422
-    assert call("GET", f"/admin/{items}", **me, query={"userId": "anonymous"}).status == 403
-    assert call("GET", f"/admin/{items}").status == 401
+    assert call("GET", items, **me).status == 200
+    assert call("GET", items, **me, query={"limit": "1_0"}).status == 422
+    assert call("GET", items, **me, query={"userId": "anonymous"}).status == 403
+    assert call("GET", items).status == 401
     assert call("DELETE", one, **this).status == 401
     assert call("DELETE", one, **this, **me).status == 204
 

@@ -19,6 +19,7 @@ from core.secrets import Secret
 from ops import health, migrate, root
 from tests import events
 from tests.events import Gateway
+from tests.services import NAMES
 from tests.unit.accounts.conftest import Server
 from tests.unit.conftest import Log
 from tests.unit.functions.answers import Answer, ask
@@ -54,9 +55,9 @@ class Part:
         arn = client.create_secret(Name=f"database-{uuid4().hex}-{self._number}", SecretString=url)["ARN"]
         self._monkeypatch.setenv("DATABASE_SECRET_ARN", arn)
 
-    def buckets_are(self, image: str, speech: str) -> None:
-        self._monkeypatch.setenv("IMAGE_BUCKET", image)
-        self._monkeypatch.setenv("TTS_BUCKET", speech)
+    def buckets_are(self, bucket: str, **others: str) -> None:
+        for name in NAMES:
+            self._monkeypatch.setenv(f"{name.upper()}_BUCKET", others.get(name, bucket))
 
     def keys_are(self, signing: str | None, *public: str) -> None:
         """The id of the key that signs, if there is one, and of those that verify."""
@@ -75,7 +76,13 @@ class Part:
 @pytest.fixture
 def part(s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Part:
     """The parts, none of which is configured yet."""
-    for name in ("DATABASE_SECRET_ARN", "SIGNING_SECRET_ARN", "JWKS", "IMAGE_BUCKET", "TTS_BUCKET", "RATE_LIMIT_TABLE"):
+    for name in (
+        "DATABASE_SECRET_ARN",
+        "SIGNING_SECRET_ARN",
+        "JWKS",
+        "RATE_LIMIT_TABLE",
+        *(f"{one.upper()}_BUCKET" for one in NAMES),
+    ):
         monkeypatch.delenv(name, raising=False)
     return Part(monkeypatch)
 
@@ -116,7 +123,7 @@ def test_the_links_of_the_page_hold_behind_a_stage_without_a_slash() -> None:
 def well(part: Part, server: Server, database_name: str, bucket: str) -> Part:
     """The parts, with all that users need."""
     part.database_at(server.url(database_name))
-    part.buckets_are(bucket, bucket)
+    part.buckets_are(bucket)
     part.keys_are(CURRENT, OTHER, CURRENT)
     return part
 
@@ -143,19 +150,18 @@ def test_the_deep_check_is_200_when_every_part_has_what_users_need(gateway: Gate
 
 
 @pytest.mark.parametrize(
-    ("alive", "image", "speech", "down"),
+    ("alive", "without", "down"),
     [
-        (False, True, True, {"postgresql"}),
-        (True, False, True, {"s3"}),
-        (True, True, False, {"s3"}),
-        (False, False, False, {"postgresql", "s3"}),
+        (False, [], {"postgresql"}),
+        *((True, [name], {"s3"}) for name in NAMES),
+        (False, NAMES, {"postgresql", "s3"}),
     ],
 )
 def test_the_deep_check_is_503_and_names_the_part_that_is_down(
-    well: Part, server: Server, database_name: str, bucket: str, alive: bool, image: bool, speech: bool, down: set[str]
+    well: Part, server: Server, database_name: str, bucket: str, alive: bool, without: list[str], down: set[str]
 ) -> None:
     well.database_at(server.url(database_name) if alive else DEAD)
-    well.buckets_are(bucket if image else "llmhist-nowhere", bucket if speech else "llmhist-nowhere")
+    well.buckets_are(bucket, **dict.fromkeys(without, "llmhist-nowhere"))
     answer = deep()
     parts = answer.problem(503)["parts"]
     assert set(parts) == {"postgresql", "signingKeys", "s3"}

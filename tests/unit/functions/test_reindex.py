@@ -14,15 +14,15 @@ from generation.storage import open_bucket
 from image.service import SERVICE as IMAGE
 from ops import reindex
 from tests import events
+from tests.services import SERVICES
 from tests.unit.conftest import Log
-from tests.unit.generation.samples import DAY, identifier, image_record, speech_record
+from tests.unit.generation.samples import DAY, identifier, record_of
 from tests.unit.stand_ins import ANA, BEN
-from tts.service import SERVICE as SPEECH
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-BUCKETS = {IMAGE: "llmhist-image-reindex", SPEECH: "llmhist-tts-reindex"}
+BUCKETS = {service: f"llmhist-{service.name}-reindex" for service in SERVICES}
 NOTHING: dict[str, Any] = {
     "records": 0, "lines": 0, "missing": [], "doubled": [], "orphaned": [], "differing": [], "unreadable": [],
 }  # fmt: skip
@@ -33,10 +33,9 @@ PAST = int((datetime.now(UTC) - timedelta(days=400)).timestamp() * 1000) // DAY 
 
 @pytest.fixture(autouse=True)
 def _buckets(s3: "S3Client", monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in BUCKETS.values():
+    for service, name in BUCKETS.items():
         s3.create_bucket(Bucket=name)
-    monkeypatch.setenv("IMAGE_BUCKET", BUCKETS[IMAGE])
-    monkeypatch.setenv("TTS_BUCKET", BUCKETS[SPEECH])
+        monkeypatch.setenv(f"{service.name.upper()}_BUCKET", name)
     yield
     for name in BUCKETS.values():
         for item in s3.list_objects_v2(Bucket=name).get("Contents", []):
@@ -60,8 +59,7 @@ def day(number: int) -> str:
 def record(service: Service, number: int = 0, owner: str = ANA.sub) -> str:
     """Store a record of a day; returns its id."""
     record_id = identifier(PAST + number * DAY, OWNERS.index(owner))
-    made = image_record(record_id) if service is IMAGE else speech_record(record_id)
-    content = records.dumps({**made, "userId": owner, "username": owner})
+    content = records.dumps({**record_of(service, record_id), "userId": owner, "username": owner})
     open_bucket(BUCKETS[service]).put(keys.record_object(record_id), content, "application/json")
     return record_id
 
@@ -74,8 +72,8 @@ def test_each_service_is_compared_and_repaired_in_its_bucket(service: Service) -
     assert ask(service=service.name) == missing
     assert ask(service=service.name, repair=True) == missing
     assert ask(service=service.name, repair=True) == {**answer, "records": 1, "lines": 1}
-    other = SPEECH if service is IMAGE else IMAGE
-    assert ask(service=other.name) == answer
+    for other in set(BUCKETS) - {service}:
+        assert ask(service=other.name) == answer
 
 
 def test_the_days_of_a_range_are_added_up() -> None:

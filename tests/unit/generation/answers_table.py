@@ -21,13 +21,26 @@ _numbers = count(1)
 def create(client: "DynamoDBClient") -> str:
     """A new table as the template has it; its name."""
     name = f"answers-{next(_numbers)}"
+    _create(client, name)
+    return name
+
+
+def empty(client: "DynamoDBClient", name: str) -> None:
+    """Leave the table as it was when it was new, also when a test has deleted it."""
+    try:
+        for item in client.scan(TableName=name)["Items"]:
+            client.delete_item(TableName=name, Key={"id": item["id"]})
+    except client.exceptions.ResourceNotFoundException:
+        _create(client, name)
+
+
+def _create(client: "DynamoDBClient", name: str) -> None:
     client.create_table(
         TableName=name,
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    return name
 
 
 class AtomicAnswers(Answers):

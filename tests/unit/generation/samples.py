@@ -12,7 +12,7 @@ from generation.providers import Artifact
 from generation.records import Line, Record
 from generation.services import Service
 from image.service import SERVICE as IMAGE
-from tests.unit.stand_ins import MP3, PNG
+from tests.unit.stand_ins import CONTENT, MP3, PNG, facts_of
 from tts.service import SERVICE as SPEECH
 
 # 2026-11-22T13:30:00.123Z
@@ -61,6 +61,20 @@ def speech_record(record_id: str | None = None) -> Record:
     )
 
 
+def record_of(service: Service, record_id: str | None = None) -> Record:
+    """A record of any service."""
+    return records.build(
+        service,
+        record_id or identifier(),
+        caller=None,
+        prompt=str(next(iter(service.sample.values()))),
+        params=dict(list(service.sample.items())[1:]),
+        outcome=Outcome(Artifact(CONTENT, service.content_types[0], "stand-in", "model-1", facts=facts_of(service))),
+        latency_ms=12,
+        input_bytes=99,
+    )
+
+
 def line(record_id: str, service: Service = IMAGE) -> Line:
     """The index line of a record with this id."""
-    return records.line(service, image_record(record_id) if service is IMAGE else speech_record(record_id))
+    return records.line(service, image_record(record_id) if service is IMAGE else record_of(service, record_id))

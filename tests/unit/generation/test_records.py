@@ -13,7 +13,8 @@ from generation.providers import Artifact
 from generation.records import InvalidRecord
 from generation.services import Service
 from image.service import SERVICE as IMAGE
-from tests.unit.generation.samples import identifier, image_record, speech_record
+from tests.services import NAMES, SERVICES
+from tests.unit.generation.samples import identifier, image_record, record_of, speech_record
 from tests.unit.stand_ins import ADMIN, ANA, BEN, MP3, PNG
 from tts.service import SERVICE as SPEECH
 
@@ -155,8 +156,9 @@ def test_the_ending_of_the_artifact_follows_its_bytes_and_tells_its_type(content
     assert records.content_type(IMAGE, record) == content_type
 
 
-@pytest.mark.parametrize(("service", "record"), [(IMAGE, image_record()), (SPEECH, speech_record())])
-def test_a_record_survives_storage(service: Service, record: records.Record) -> None:
+@pytest.mark.parametrize("service", SERVICES, ids=NAMES)
+def test_a_record_survives_storage(service: Service) -> None:
+    record = record_of(service)
     assert records.loads(service, record["id"], records.dumps(record)) == record
 
 
