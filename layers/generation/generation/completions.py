@@ -125,7 +125,7 @@ class CompletionStream:
 
     def _texts(self) -> Iterator[str]:
         for chunk in self._chunks():
-            if "error" in chunk and chunk["error"]:
+            if chunk.get("error"):
                 raise ProviderError(_reported(chunk))
             if isinstance(name := chunk.get("model"), str) and 0 < len(name) <= _LONGEST_NAME and name.isprintable():
                 self.model = name

@@ -39,7 +39,6 @@ _KNOWN: Mapping[str, Mapping[str, float]] = MappingProxyType(
         "polly/polly-generative": {"charactersPerMillion": 30.0},
     }
 )
-_BEDROCK = {"provider_id": "aws"}
 
 
 def usd(
@@ -100,19 +99,17 @@ def _total(price: Mapping[str, float], used: Mapping[str, float]) -> float | Non
 
 
 def _of_text(provider: str, model: str, input_tokens: int, output_tokens: int) -> float | None:
-    match provider:
-        case "bedrock":
-            seller = _BEDROCK
-        case "openai":
-            # Whose server it is decides: the same model costs nothing on one's own.
-            seller = {"provider_api_url": os.environ.get("OPENAI_URL", "").strip() or "https://api.openai.com/v1"}
-        case _:
-            return None
+    if provider not in ("bedrock", "openai"):
+        return None
     # Late: it takes longer to import than boto3.
     import genai_prices
 
     usage = genai_prices.Usage(input_tokens=input_tokens, output_tokens=output_tokens)
     try:
-        return float(genai_prices.calc_price(usage, model, **seller).total_price)
+        if provider == "bedrock":
+            return float(genai_prices.calc_price(usage, model, provider_id="aws").total_price)
+        # Whose server it is decides: the same model costs nothing on one's own.
+        url = os.environ.get("OPENAI_URL", "").strip() or "https://api.openai.com/v1"
+        return float(genai_prices.calc_price(usage, model, provider_api_url=url).total_price)
     except LookupError:
         return None

@@ -126,9 +126,8 @@ def test_the_key_goes_by_bearer_and_is_asked_for_at_each_call(http: HttpClient) 
 
 
 def test_a_refused_key_is_a_failure_that_does_not_show_it(http: HttpClient) -> None:
-    with FakeOpenAi(keys=frozenset({"good-key"})) as fake:
-        with pytest.raises(ProviderError) as failure:
-            begin(OpenAi(MODELS, fake.base_url, lambda: "sk-secret", http=http), "a")
+    with FakeOpenAi(keys=frozenset({"good-key"})) as fake, pytest.raises(ProviderError) as failure:
+        begin(OpenAi(MODELS, fake.base_url, lambda: "sk-secret", http=http), "a")
     assert failure.value.reason == "status 401, invalid_api_key"
 
 
