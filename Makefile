@@ -186,6 +186,7 @@ lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest ver
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/fuzz.in -o requirements/fuzz.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt requirements/lambda.in -o requirements/lambda.txt
 	@for layer in $(LAYERS); do $(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt \
+	  $$(ls layers/$$layer/excluded.in 2>/dev/null | sed 's/^/--excludes /') \
 	  layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; done
 
 clean: down ## remove builds and environments (STATE=1: also accounts, pictures and all other state)

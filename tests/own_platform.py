@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 @contextmanager
 def fake_providers() -> Iterator[dict[str, str]]:
-    """Fake Pollinations and Google, while they run: their addresses, as settings of a platform."""
+    """Fake Pollinations, Google and OpenAI, while they run: their addresses, as settings of a platform."""
     with subprocess.Popen(
         [sys.executable, "-m", "tests.fakes"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -24,7 +24,9 @@ def fake_providers() -> Iterator[dict[str, str]]:
         yield {
             "POLLINATIONS_URL": urls["pollinationsUrl"],
             "POLLINATIONS_KEYLESS_URL": urls["pollinationsKeylessUrl"],
+            "POLLINATIONS_KEYLESS_TEXT_URL": urls["pollinationsKeylessTextUrl"],
             "GTTS_URL": urls["gttsUrl"],
+            "OPENAI_URL": urls["openaiUrl"],
         }
         process.terminate()
 

@@ -24,7 +24,11 @@ SERVICE = Service(
         "voice": Annotated[str, Described("Of speech; no picture has it.", deprecated=True)],
         "durationSeconds": Annotated[float, Described("Of speech; no picture has it.", minimum=0, deprecated=True)],
     },
-    providers={"pollinations": "generation.pollinations:Pollinations", "offline": "offline.image:OfflineImage"},
+    providers={
+        "pollinations": "generation.pollinations:Pollinations",
+        "bedrock": "generation.bedrock:BedrockImage",
+        "offline": "offline.image:OfflineImage",
+    },
     chain=("pollinations",),
     limits=Limits(user=10, address=2),
     sample={"prompt": "a lighthouse at dawn", "size": "512x512", "seed": 7},

@@ -25,7 +25,11 @@ SERVICE = Service(
         "size": Annotated[str, Described("Of pictures; no speech has it.", deprecated=True)],
         "seed": Annotated[int, Described("Of pictures; no speech has it.", deprecated=True)],
     },
-    providers={"gtts": "generation.google_tts:GoogleTts", "offline": "offline.speech:OfflineSpeech"},
+    providers={
+        "gtts": "generation.google_tts:GoogleTts",
+        "polly": "generation.polly:Polly",
+        "offline": "offline.speech:OfflineSpeech",
+    },
     chain=("gtts",),
     limits=Limits(user=20, address=5),
     sample={"prompt": "Good morning. The platform works.", "voice": "en"},

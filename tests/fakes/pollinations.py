@@ -1,6 +1,8 @@
 """Pollinations: ``/image/{prompt}`` wants a key, ``/prompt/{prompt}`` serves one request at a time.
 
 ``POST /v1/images/generations`` wants a key, too: the prompt and the wishes are JSON, and so is the answer.
+``POST /v1/chat/completions`` wants one, ``POST /legacy/v1/chat/completions`` none: it answers a key with a notice that
+it is about to go. ``tests.fakes.completions`` says how they answer.
 
 Beside the markers of ``tests.fakes.behaviour``:
 
@@ -17,14 +19,21 @@ import ssl
 import threading
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, quote, unquote
 
 from tests.fakes import media_samples
 from tests.fakes.behaviour import Marker, markers, misbehave, send_error
+from tests.fakes.completions import complete
 from tests.fakes.server import Exchange, FakeServer
 
 _SUPPORTED, _KEYLESS = "/image/", "/prompt/"
 _POSTED = "/v1/images/generations"
+_CHAT = "/v1/chat/completions"
+_LEGACY_CHAT = "/legacy/v1/chat/completions"
+NOTICE = (
+    "⚠️ **IMPORTANT NOTICE** ⚠️\n\nThe Pollinations legacy text API is being deprecated for authenticated users. "
+    "Please migrate to our new service for better performance and all the latest models."
+)
 _LONGEST_TARGET = 8192
 _FORMATS = {"png": "image/png", "jpeg": "image/jpeg", "webp": "image/webp"}
 
@@ -38,6 +47,7 @@ class FakePollinations(FakeServer):
         super().__init__(port=port, tls=tls)
         self.supported_url = self.url + _SUPPORTED.rstrip("/")
         self.keyless_url = self.url + _KEYLESS.rstrip("/")
+        self.keyless_text_url = f"{self.url}/legacy/v1"
         self._keys = keys
         self._keyless_turn = threading.Lock()
 
@@ -47,10 +57,7 @@ class FakePollinations(FakeServer):
         if len(exchange.target) > _LONGEST_TARGET:
             exchange.send(400, "text/html", b"<html>URI too long</html>")
         elif exchange.method == "POST":
-            if path != _POSTED:
-                send_error(exchange, 404, "No such route")
-            elif self._admits(exchange):
-                self._draw_posted(exchange)
+            self._answer_posted(exchange, path)
         elif path.startswith(_SUPPORTED):
             if self._admits(exchange):
                 self._draw(exchange, path.removeprefix(_SUPPORTED), query)
@@ -64,6 +71,16 @@ class FakePollinations(FakeServer):
                 _send_queue_full(exchange)
         else:
             send_error(exchange, 404, "No such route")
+
+    def _answer_posted(self, exchange: Exchange, path: str) -> None:
+        if path == _LEGACY_CHAT:
+            if "authorization" in exchange.headers:
+                exchange.scripted = f"say:{quote(NOTICE)}"
+            complete(exchange)
+        elif path not in (_POSTED, _CHAT):
+            send_error(exchange, 404, "No such route")
+        elif self._admits(exchange):
+            self._draw_posted(exchange) if path == _POSTED else complete(exchange)
 
     def _admits(self, exchange: Exchange) -> bool:
         scheme, _, key = exchange.headers.get("authorization", "").partition(" ")

@@ -46,6 +46,7 @@ def template(folder: Path = FUNCTIONS) -> str:
         "settings": _settings(found),
         "layers_of": layers_of,
         "environment_of": lambda service: [f"{each.variable}: !Ref {each.parameter}" for each in _settings([service])],
+        "unbounded_of": unbounded_of,
         "grants_of": lambda service: [each for each in _settings([service]) if each.grants],
         "collect": collect,
         "refused": refused,
@@ -61,6 +62,12 @@ def layers_of(service: Service) -> list[str]:
     """The layers of a service's providers, as the template names them."""
     packages = dict.fromkeys(path.partition(".")[0] for path in service.providers.values())
     return [package.capitalize() for package in packages if package not in _LAYERS_OF_THE_PLANE]
+
+
+def unbounded_of(service: Service) -> list[tuple[str, dict[str, str]]]:
+    """The providers of a service that need actions which no resource limits: their names, and the actions' reasons."""
+    needs = ((name, dict(getattr(service.provider(name), "unbounded", {}))) for name in service.providers)
+    return [(name, actions) for name, actions in needs if actions]
 
 
 def event_name(path: str) -> str:

@@ -12,6 +12,17 @@ from generation.providers import ProviderError
 KEPT_SECONDS = 300.0
 
 
+def bearer(key: str | None) -> dict[str, str]:
+    """The header that carries a key (RFC 6750 §2.1), none for an empty one.
+
+    Raises ``ProviderError``, which does not show the key, for one that no header can carry.
+    """
+    trimmed = (key or "").strip()
+    if not (trimmed.isascii() and trimmed.isprintable()):
+        raise ProviderError("key not valid")
+    return {"Authorization": f"Bearer {trimmed}"} if trimmed else {}
+
+
 class ApiKey:
     """Reads the key in the secret of this ARN. The key never appears in an error."""
 

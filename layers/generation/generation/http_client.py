@@ -8,6 +8,7 @@ the body.
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
@@ -59,32 +60,45 @@ class HttpClient:
         Raises ``ProviderTimeout`` at the deadline and ``ProviderError`` for anything that is not an answer of HTTP. A
         request that meets a kept connection which the server has closed meanwhile is sent once more on a new one.
         """
-        # Prepared without the session, which would add its cookies and the logins of a netrc file.
-        request = requests.Request(method, url, headers=dict(headers), data=body).prepare()
+        request = _prepared(method, url, headers, body)
         try:
             return self._exchange(request, deadline, most_bytes)
         except _StaleConnectionError:
             self._session.close()  # its other kept connections are of the same age
             return self._exchange(request, deadline, most_bytes)
 
+    def stream(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        deadline: Deadline,
+        most_bytes: int,
+        silent_seconds: float,
+        body: str | None = None,
+    ) -> "StreamedAnswer":
+        """Send the request; returns when the answer's headers have arrived. Whoever gets the answer closes it.
+
+        ``silent_seconds`` without ``StreamedAnswer.alive`` end it as the deadline does. Raises as ``send`` does, and
+        so does reading.
+        """
+        request = _prepared(method, url, headers, body)
+        try:
+            return self._begin(request, deadline, most_bytes, silent_seconds)
+        except _StaleConnectionError:
+            self._session.close()
+            return self._begin(request, deadline, most_bytes, silent_seconds)
+
     def close(self) -> None:
         """Close the kept connections."""
         self._session.close()
 
     def _exchange(self, request: requests.PreparedRequest, deadline: Deadline, most_bytes: int) -> Answer:
-        seconds = deadline.remaining()
-        if not seconds:
-            raise ProviderTimeout
-        environment = self._session.merge_environment_settings(request.url, {}, True, None, None)
+        seconds = _remaining(deadline)
         with _watch(seconds) as watch:
             try:
-                response = self._session.send(
-                    request,
-                    allow_redirects=False,
-                    timeout=(min(CONNECT_SECONDS, seconds), seconds),
-                    **environment,
-                )
-                with response:
+                with self._send(request, seconds) as response:
                     answer = Answer(response.status_code, _read(response, most_bytes))
             except (requests.RequestException, HTTPError) as error:
                 # The cause stays behind: its message has the URL, and with it the prompt.
@@ -92,6 +106,94 @@ class HttpClient:
             if watch.expired:  # what looks like the end of the body may be our own cut
                 raise ProviderTimeout
             return answer
+
+    def _begin(
+        self, request: requests.PreparedRequest, deadline: Deadline, most_bytes: int, silent_seconds: float
+    ) -> "StreamedAnswer":
+        seconds = _remaining(deadline)
+        watch = _Watch(min(seconds, silent_seconds))
+        _current.watch = watch
+        try:
+            response = self._send(request, seconds)
+        except BaseException as error:
+            watch.release()
+            if isinstance(error, requests.RequestException | HTTPError):
+                raise watch.translate(error) from None
+            raise
+        return StreamedAnswer(response, watch, deadline, most_bytes, silent_seconds)
+
+    def _send(self, request: requests.PreparedRequest, seconds: float) -> requests.Response:
+        environment = self._session.merge_environment_settings(request.url, {}, True, None, None)
+        return self._session.send(
+            request, allow_redirects=False, timeout=(min(CONNECT_SECONDS, seconds), seconds), **environment
+        )
+
+
+class StreamedAnswer:
+    """A response whose body is read while it arrives, whatever its status is."""
+
+    def __init__(
+        self,
+        response: requests.Response,
+        watch: "_Watch",
+        deadline: Deadline,
+        most_bytes: int,
+        silent_seconds: float,
+    ) -> None:
+        self.status = response.status_code
+        self._response = response
+        self._watch = watch
+        self._deadline = deadline
+        self._most_bytes = most_bytes
+        self._silent_seconds = silent_seconds
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The body as it arrives. Raises ``ProviderTimeout`` and ``ProviderError``."""
+        count = 0
+        try:
+            for chunk in self._chunks():
+                count += len(chunk)
+                if count > self._most_bytes:
+                    raise ProviderError("answer too large")
+                yield chunk
+        except (requests.RequestException, HTTPError, OSError) as error:
+            raise self._watch.translate(error) from None
+        if self._watch.expired:
+            raise ProviderTimeout
+
+    def _chunks(self) -> Iterator[bytes]:
+        """What has arrived, not what fills a buffer: ``iter_content`` would wait for the one or the other."""
+        raw = self._response.raw
+        if raw.chunked:
+            yield from raw.stream(_CHUNK_BYTES, decode_content=True)
+        else:
+            yield from iter(lambda: raw.read1(_CHUNK_BYTES, decode_content=True), b"")
+
+    def alive(self, silent_seconds: float | None = None) -> None:
+        """Say that the other side works: its silence is counted from now."""
+        self._watch.postpone(min(silent_seconds or self._silent_seconds, self._deadline.remaining()))
+
+    def hold(self) -> None:
+        """Do not count silence until ``alive``: nobody listens meanwhile."""
+        self._watch.postpone(self._deadline.remaining())
+
+    def close(self) -> None:
+        """Give up what has not arrived; a connection whose answer has been read to its end is kept."""
+        self._watch.release()
+        self._response.close()
+
+
+def _prepared(method: str, url: str, headers: Mapping[str, str], body: str | None) -> requests.PreparedRequest:
+    """Prepared without the session, which would add its cookies and the logins of a netrc file."""
+    return requests.Request(method, url, headers=dict(headers), data=body).prepare()
+
+
+def _remaining(deadline: Deadline) -> float:
+    """The seconds that are left. Raises ``ProviderTimeout`` when there are none."""
+    seconds = deadline.remaining()
+    if not seconds:
+        raise ProviderTimeout
+    return seconds
 
 
 def _read(response: requests.Response, most_bytes: int) -> bytes:
@@ -113,14 +215,35 @@ class _StaleConnectionError(Exception):
 
 
 class _Watch:
-    """Cuts the connection of one call when its time is over."""
+    """Cuts the connection of one call when its time is over, which is so many seconds from now."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
         self.expired = False
         self._is_new_connection = False
         self._answered = False
+        self._released = False
         self._lock = threading.Lock()
         self._handles: list[socket.socket] = []
+        self._end = time.monotonic() + seconds
+        self._start_timer(seconds)
+
+    def postpone(self, seconds: float) -> None:
+        """The time is over so many seconds from now. Costs next to nothing: the timer finds out when it rings."""
+        self._end = time.monotonic() + seconds
+
+    def _start_timer(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._ring)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _ring(self) -> None:
+        with self._lock:
+            left = self._end - time.monotonic()
+            if left > 0:
+                if not self._released:
+                    self._start_timer(left)
+                return
+        self.expire()
 
     def connected(self, connection: socket.socket) -> None:
         """The call has opened this connection."""
@@ -154,6 +277,8 @@ class _Watch:
     def release(self) -> None:
         """Let go of the connection; it stays open for the next call."""
         with self._lock:
+            self._released = True
+            self._timer.cancel()
             for handle in self._handles:
                 handle.close()
             self._handles.clear()
@@ -161,7 +286,11 @@ class _Watch:
     def translate(self, error: Exception) -> Exception:
         """What a failure of the call means."""
         cause = error.args[0] if error.args else None
-        if self.expired or isinstance(error, requests.Timeout) or isinstance(cause, ReadTimeoutError):
+        if (
+            self.expired
+            or isinstance(error, requests.Timeout | ReadTimeoutError)
+            or isinstance(cause, ReadTimeoutError)
+        ):
             return ProviderTimeout()
         if isinstance(error, requests.exceptions.SSLError):
             return ProviderError("TLS failed")
@@ -183,15 +312,11 @@ _current = threading.local()
 @contextmanager
 def _watch(seconds: float) -> Iterator[_Watch]:
     """Watch the connection that this thread uses inside the block."""
-    watch = _Watch()
-    timer = threading.Timer(seconds, watch.expire)
-    timer.daemon = True
-    timer.start()
+    watch = _Watch(seconds)
     _current.watch = watch
     try:
         yield watch
     finally:
-        timer.cancel()
         watch.release()
 
 

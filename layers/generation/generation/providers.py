@@ -95,7 +95,11 @@ class Provider(Protocol[RequestT]):
 
 
 class Configurable(Protocol):
-    """What the chain can make of a name in its configuration; ``settings`` are the stack's parameters for it."""
+    """What the chain can make of a name in its configuration; ``settings`` are the stack's parameters for it.
+
+    One that needs actions of AWS which no resource limits has them in ``unbounded``, each with the reason: the template
+    grants them to the functions whose chain names the provider.
+    """
 
     settings: ClassVar[tuple[Setting, ...]]
 
