@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import sentencex  # type: ignore[import-untyped]
 
 from generation.languages import WITHOUT_SPACES, detect, primary
+from generation.sentences import says_something
 from generation.texts import Length, Style, SummaryRequest
 
 BOUNDS: Mapping[tuple[Style, Length], tuple[int, int]] = {
@@ -83,7 +84,7 @@ def unchanged(request: SummaryRequest) -> str | None:
         return None
     language = detect(request.text)
     everything = whole_sentences(request.text, language)
-    if len(everything) > fewest or (request.language and primary(request.language) != language):
+    if _as_many_as(everything) > fewest or (request.language and primary(request.language) != language):
         return None
     return bullets(everything) if request.style == "bullets" else request.text
 
@@ -95,6 +96,7 @@ def formed(answer: str, request: SummaryRequest, *, language: str | None, cut: b
     """
     said, language = _bare(answer), primary(language)
     everything = _items(said, language) if request.style == "bullets" else whole_sentences(_prose(said), language)
+    everything = [each for each in everything if says_something(each)]
     if cut and len(everything) > 1:
         del everything[-1]
     most, own = _most(request), detect(request.text)
@@ -120,8 +122,12 @@ def _most(request: SummaryRequest) -> int:
     _, most = BOUNDS[request.style, request.length]
     if len(request.text) > most * LONG_SENTENCE:
         return most
-    own = len(whole_sentences(request.text, detect(request.text)))
-    return min(most, max(own, -(-len(request.text) // LONG_SENTENCE)))
+    return min(most, _as_many_as(whole_sentences(request.text, detect(request.text))))
+
+
+def _as_many_as(everything: Sequence[str]) -> int:
+    """How many sentences it is, where a long one is several."""
+    return sum(-(-len(sentence) // LONG_SENTENCE) for sentence in everything)
 
 
 def _bare(answer: str) -> str:
