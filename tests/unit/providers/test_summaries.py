@@ -9,17 +9,18 @@ from typing import Any
 import pytest
 
 from core.errors import FieldError
-from core.settings import Setting
 from generation import chain, summaries
 from generation.providers import Deadline, PromptRefused, ProviderError, ProviderTimeout
 from generation.summaries import PARTS_AT_ONCE, Summarizer
 from generation.summary_form import whole_sentences
 from generation.texts import FinishReason, Model, SummaryRequest, TextRequest, Usage, count_tokens
+from summarize.service import SERVICE
 
 SENTENCES = [f"The storm of the year {year} broke wall {year % 97} of the old harbour." for year in range(1300, 2000)]
 TEXT = " ".join(SENTENCES[:40])
 LONG = "\n\n".join(" ".join(SENTENCES[start : start + 10]) for start in range(0, 600, 10))
 SMALL = Model("small", 4096, "small-1")
+TINY = Model("tiny", 1200, "tiny-1")
 
 
 @dataclass
@@ -45,8 +46,6 @@ class Stream:
 @dataclass
 class Scribe:
     """A provider of text that answers with what ``write`` makes of a request."""
-
-    settings = (Setting("ScribeUrl", "Where the scribe is."),)
 
     write: Callable[[TextRequest], str] = lambda request: "The walls broke."
     name: str = "scribe"
@@ -253,12 +252,20 @@ def test_a_refusal_names_the_text() -> None:
     assert refusal.value.wrong.field == "text"
 
 
-def test_a_subclass_brings_the_settings_of_its_provider() -> None:
+def test_a_subclass_configures_its_provider_of_text() -> None:
     class ScribesSummary(Summarizer):
         writer = Scribe  # type: ignore[assignment]
 
-    assert ScribesSummary.settings == Scribe.settings
-    assert ScribesSummary.from_env({"SCRIBE": "ana"}).name == "ana"
+    made = ScribesSummary.from_env({"SCRIBE": "ana"})
+    assert (made.name, made.models) == ("ana", Scribe().models)
+
+
+@pytest.mark.parametrize("name", [name for name in SERVICE.providers if name != "offline"])
+def test_each_provider_of_text_serves_summaries_with_its_settings(name: str) -> None:
+    found = SERVICE.provider(name)
+    assert found.settings == found.writer.settings
+    environ = {setting.variable: setting.default for setting in found.settings}
+    assert found.from_env(environ).name == name
 
 
 # ---------------------------------------------------------------- longer than the context
@@ -313,8 +320,7 @@ def test_summaries_of_parts_that_do_not_fit_are_summarised_in_parts_again() -> N
     def wordy(request: TextRequest) -> str:
         return " ".join(parts_of(request)[2].split("\n\n"))[:1500].rpartition(".")[0] + "."
 
-    scribe = small(Scribe(wordy))
-    scribe.models = (Model("tiny", 1200, "tiny-1"),)
+    scribe = Scribe(wordy, models=(TINY,))
     made = Summarizer(scribe).generate(SummaryRequest(LONG, "short"), forever())
     # The parts of the text, of their summaries, and so on: each round has fewer, and the last is one.
     again = [request for request in scribe.asked if parts_of(request)[2] not in LONG]
@@ -323,26 +329,26 @@ def test_summaries_of_parts_that_do_not_fit_are_summarised_in_parts_again() -> N
 
 
 def test_parts_are_summarised_at_the_same_time_but_not_too_many() -> None:
-    together = threading.Barrier(PARTS_AT_ONCE)
-    lock, running, most = threading.Lock(), 0, 0
+    counted = Scribe(models=(TINY,))
+    Summarizer(counted).generate(SummaryRequest(LONG, "short"), forever())
+    parts = sum("a part of a longer text" in request.messages[0].content for request in counted.asked)
+    together, lock = threading.Barrier(PARTS_AT_ONCE), threading.Lock()
+    begun, running, most = 0, 0, 0
 
     def wait(request: TextRequest) -> str:
-        nonlocal running, most
-        if "a part of a longer text" not in request.messages[0].content:
-            return "The walls broke."
+        nonlocal begun, running, most
         with lock:
-            running += 1
+            begun, running = begun + 1, running + 1
             most = max(most, running)
-            # Later ones may not be as many as the barrier wants.
-            first = len(scribe.asked) <= PARTS_AT_ONCE
-        if first:
+            is_one_of_a_full_group = begun <= parts // PARTS_AT_ONCE * PARTS_AT_ONCE
+        if is_one_of_a_full_group:
             together.wait(60)
         with lock:
             running -= 1
-        return "A wall broke."
+        return "The walls broke."
 
-    scribe = small(Scribe(wait))
-    Summarizer(scribe).generate(SummaryRequest(LONG), Deadline(60))
+    Summarizer(Scribe(wait, models=(TINY,))).generate(SummaryRequest(LONG, "short"), Deadline(120))
+    assert parts > 3 * PARTS_AT_ONCE
     assert most == PARTS_AT_ONCE
 
 
@@ -376,10 +382,24 @@ def test_a_part_that_fails_twice_is_a_failure_of_the_provider_and_the_next_gets_
 
 
 def test_what_has_not_begun_when_a_part_fails_is_not_asked_for() -> None:
-    scribe = small(Scribe(lambda request: ""))
-    with pytest.raises(ProviderError, match="empty answer"):
+    over = threading.Event()
+
+    def fail(request: TextRequest) -> str:
+        if SENTENCES[0] not in parts_of(request)[2]:
+            over.wait(60)
+            return "The walls broke."
+        raise ProviderError("status 503")
+
+    scribe = Scribe(fail, models=(TINY,))
+    with pytest.raises(ProviderError, match="status 503"):
         Summarizer(scribe).generate(SummaryRequest(LONG), forever())
-    assert len(scribe.asked) <= 3 * PARTS_AT_ONCE
+    assert not over.is_set()
+    over.set()
+    for thread in threading.enumerate():
+        if thread.name.startswith("summary"):
+            thread.join(60)
+    # The part that failed, twice; those beside it; and the one that its thread may have begun.
+    assert len(scribe.asked) <= 2 + (PARTS_AT_ONCE - 1) + 1
 
 
 def test_parts_leave_time_for_their_summary() -> None:
@@ -411,7 +431,14 @@ def test_a_part_without_time_is_not_asked_for_again() -> None:
     scribe = small(Scribe(late))
     with pytest.raises(ProviderTimeout):
         Summarizer(scribe).generate(SummaryRequest(LONG), forever())
-    assert len(scribe.asked) <= 2 * PARTS_AT_ONCE
+    asked = [parts_of(request)[2] for request in scribe.asked]
+    assert len(asked) == len(set(asked))
+
+
+def test_a_model_that_only_repeats_is_a_failure() -> None:
+    scribe = small(Scribe(lambda request: parts_of(request)[2]))
+    with pytest.raises(ProviderError, match="does not become shorter"):
+        Summarizer(scribe).generate(SummaryRequest("word " * 20_000), forever())
 
 
 def test_nobody_is_asked_without_time() -> None:
