@@ -28,9 +28,11 @@ SERVICE = Service(
     },
     told={"summary": Annotated[str, Described("Bullets are a list in Markdown.")]},
     providers={
+        "openai": "generation.summarizers.openai:OpenaiSummary",
+        "pollinations": "generation.summarizers.pollinations:PollinationsSummary",
         "offline": "offline.summary:OfflineSummary",
     },
-    chain=("offline",),
+    chain=("openai",),
     limits=Limits(user=10, address=2),
     sample={
         "text": "The harbour of the old town was rebuilt after the storm. Its walls are of thicker stone now. "

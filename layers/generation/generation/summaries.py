@@ -48,8 +48,6 @@ _MOST_ROUNDS = 4
 class Writer(TextProvider, Protocol):
     """A provider of text that the chain can configure."""
 
-    settings: tuple[Setting, ...]
-
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """With its own settings."""
@@ -57,19 +55,15 @@ class Writer(TextProvider, Protocol):
 
 
 class Summarizer:
-    """A provider of text as one of summaries. A subclass says whose."""
+    """A provider of text as one of summaries. A subclass says which, and has its settings."""
 
     writer: ClassVar[type[Writer]]
-    name: str
-    settings: ClassVar[tuple[Setting, ...]]
+    settings: ClassVar[tuple[Setting, ...]] = ()
 
     def __init__(self, provider: TextProvider) -> None:
         self._provider = provider
         self.name = provider.name
         self.models = provider.models
-
-    def __init_subclass__(cls) -> None:
-        cls.settings = cls.writer.settings
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
