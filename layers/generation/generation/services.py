@@ -45,7 +45,8 @@ class Service(Area):
     endings that a file may have.
     ``shown`` are the parameters of a record that ``meta`` of the API shows, ``told`` those beside ``meta``: names with
     their types, annotated for the description.
-    ``providers`` are who can generate, as ``"module:Class"``, and ``chain`` who does unless the stack says otherwise.
+    ``providers`` are who can generate, as ``"module:Class"``, and ``chain`` who does unless the stack says otherwise; on
+    one machine ``local_chain`` does, or, where that is empty, the chain with the offline engine behind it.
     ``streams``: answers of the generating route may leave in pieces.
     ``sample`` is the body of a request that every chain serves.
     """
@@ -59,6 +60,7 @@ class Service(Area):
     extensions: tuple[str, ...]
     providers: Mapping[str, str]
     chain: tuple[str, ...]
+    local_chain: tuple[str, ...] = ()
     limits: Limits
     sample: Mapping[str, Any]
     shown: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
@@ -72,7 +74,7 @@ class Service(Area):
             raise ValueError(f"{self.name!r} is not a service's name: 2 to 16 lower-case letters")
         if unknown := set(self.extensions) - CONTENT_TYPES.keys():
             raise ValueError(f"{self.name}: no media type is known for {', '.join(sorted(unknown))}")
-        if strangers := set(self.chain) - self.providers.keys():
+        if strangers := {*self.chain, *self.local_chain} - self.providers.keys():
             raise ValueError(f"{self.name}: {', '.join(sorted(strangers))} is not among its providers")
 
     @property

@@ -8,48 +8,33 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Self
 
-import sentencex  # type: ignore[import-untyped]
 import snowballstemmer  # type: ignore[import-untyped]
-import stop_words  # type: ignore[import-untyped]
 
-from generation.providers import Deadline, ProviderTimeout
-from generation.texts import Length, Model, Style, Summary, SummaryRequest
+from core.errors import FieldError
+from core.settings import Setting
+from generation.languages import NAMES, WITHOUT_SPACES, detect, frequent_words, primary
+from generation.providers import Artifact, Deadline, ProviderTimeout
+from generation.summary_form import BOUNDS, bullets, whole_sentences
+from generation.summary_providers import artifact
+from generation.texts import Model, Summary, SummaryRequest
 
 MODEL = "lexrank"
-LANGUAGES: Mapping[str, str] = {
-    "en": "english", "es": "spanish", "fr": "french", "de": "german", "it": "italian", "pt": "portuguese",
-    "ja": "japanese", "zh": "chinese",
-}  # fmt: skip
-SENTENCES: Mapping[tuple[Style, Length], tuple[int, int]] = {
-    ("paragraph", "short"): (1, 2),
-    ("paragraph", "medium"): (3, 5),
-    ("paragraph", "long"): (6, 10),
-    ("bullets", "short"): (3, 3),
-    ("bullets", "medium"): (5, 7),
-    ("bullets", "long"): (8, 12),
-}
-"""The fewest and the most sentences of a summary."""
 LARGEST_GRAPH = 300
 """Sentences that are compared with each other; of a longer text those that have most of its words in common."""
 
-_WITHOUT_SPACES = ("ja", "zh")
 _SHARE = 0.2
 _ALIKE = 0.1
 _THE_SAME = 0.8
 _DAMPING = 0.85
 _ROUNDS = 30
-_WORDS_TO_KNOW_A_LANGUAGE = 2000
 _LONGEST_WORD = 40
 
-_BLOCK = re.compile(r"\n[ \t]*\n|\n(?=[ \t]*(?:[-*•–+#|>]|\d{1,3}[.)])[ \t])")  # noqa: RUF001
-_MARKER = re.compile(r"(?:[-*•–+>]|\d{1,3}[.)])\s+")  # noqa: RUF001
 _END = re.compile(r"[.!?…。！？｡]['\"’”»)\]」』）]*\Z")  # noqa: RUF001
 _ADDRESS = re.compile(r"https?://\S+|www\.\S+|\S+@\S+\.\w+")
 _WORD = re.compile(r"[^\W\d_]+")
 _HIRAGANA = re.compile(r"[\u3040-\u309f]+")
-_KANA = re.compile(r"[\u3040-\u30ff]")
-_HAN = re.compile(r"[\u3400-\u9fff]")
 
 Vector = Mapping[str, float]
 
@@ -59,75 +44,47 @@ class OfflineSummary:
 
     name = "offline"
     models = (Model(MODEL, 100_000, MODEL),)
+    settings: tuple[Setting, ...] = ()
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """It has no settings."""
+        return cls()
+
+    def refuses(self, request: SummaryRequest) -> FieldError | None:
+        """A language that is not known to be the text's own: it has no other words than the text's."""
+        own = detect(request.text)
+        if request.language is None or primary(request.language) == own:
+            return None
+        known = f"the text's own, {own}" if own else "the text's own, which is not known"
+        return FieldError("language", f"Must be {known}, or left out: the offline engine does not translate.")
+
+    def generate(self, request: SummaryRequest, deadline: Deadline) -> Artifact:
+        """Summarise; raises what ``summarize`` does. Nobody charges, so the tokens are counted here."""
+        return artifact(self.name, request, self.summarize(request, deadline), cost_usd=0.0)
 
     def summarize(self, request: SummaryRequest, deadline: Deadline) -> Summary:
         """Summarise. Raises ``ProviderTimeout`` when there is no time left to begin."""
         if not deadline.remaining():
             raise ProviderTimeout
-        language = _primary(request.language) or detect(request.text)
-        everything = _sentences(request.text, language)
-        fewest, most = SENTENCES[request.style, request.length]
+        language = primary(request.language) or detect(request.text)
+        everything = whole_sentences(request.text, language)
+        fewest, most = BOUNDS[request.style, request.length]
         count = min(most, max(fewest, round(len(everything) * _SHARE)))
         picked = _pick(everything, count, language)
         if request.style == "bullets":
-            text = "\n".join(f"- {sentence}" for sentence in picked)
+            text = bullets(picked)
         elif len(everything) <= count:
             text = request.text
         else:
-            text = ("" if language in _WITHOUT_SPACES else " ").join(picked)
+            text = ("" if language in WITHOUT_SPACES else " ").join(picked)
         return Summary(text, language, MODEL)
 
 
 def summarize(text: str, *, sentences: int, language: str | None) -> list[str]:
     """At most so many sentences of the text, whole and in its order, white space apart; ``language`` as in BCP 47."""
-    known = _primary(language) or detect(text)
-    return _pick(_sentences(text, known), sentences, known)
-
-
-def detect(text: str) -> str | None:
-    """The language by script, or by the words that only one language has among its most frequent; None if unknown."""
-    sample = text[:20_000]
-    han = len(_HAN.findall(sample))
-    kana = len(_KANA.findall(sample))
-    if han + kana > len(sample) * 0.2:
-        return "ja" if kana > han * 0.1 else "zh"
-    words = [word.lower() for word in _WORD.findall(sample)[:_WORDS_TO_KNOW_A_LANGUAGE]]
-    hits = Counter(language for word in words if (language := _telling_words().get(word)))
-    return hits.most_common(1)[0][0] if hits else None
-
-
-def _primary(language: str | None) -> str | None:
-    return language.replace("_", "-").partition("-")[0].lower() if language else None
-
-
-@lru_cache(maxsize=1)
-def _telling_words() -> Mapping[str, str]:
-    spaced = [language for language in LANGUAGES if language not in _WITHOUT_SPACES]
-    places = Counter(word for language in spaced for word in _stop_words(language))
-    return {word: language for language in spaced for word in _stop_words(language) if places[word] == 1}
-
-
-@lru_cache
-def _stop_words(language: str | None) -> frozenset[str]:
-    name = LANGUAGES.get(language or "")
-    return frozenset(stop_words.get_stop_words(name)) if name else frozenset()
-
-
-def _sentences(text: str, language: str | None) -> list[str]:
-    """The sentences of each block (a paragraph, or an item of a list), without the marks of lists."""
-    space = "" if language in _WITHOUT_SPACES else " "
-    found: list[str] = []
-    for block in _BLOCK.split(text.replace("\r\n", "\n")):
-        block = _MARKER.sub("", block.strip(), count=1) if _MARKER.match(block.strip()) else block.strip()
-        # A lone surrogate is no text to the library, but stays what it is in the sentence.
-        clean, end = block.encode("utf-8", "replace").decode(), 0
-        for part in sentencex.segment(language or "en", clean):
-            start, end = end, end + len(part)
-            sentence = block[start:end]
-            whole = space.join(line.strip() for line in sentence.split("\n")) if "\n" in sentence else sentence
-            if whole := " ".join(whole.split()):
-                found.append(whole)
-    return found
+    known = primary(language) or detect(text)
+    return _pick(whole_sentences(text, known), sentences, known)
 
 
 def _pick(everything: Sequence[str], count: int, language: str | None) -> list[str]:
@@ -157,18 +114,18 @@ def _is_whole(sentence: str, terms: Sequence[str]) -> bool:
 
 def _terms(sentence: str, language: str | None) -> list[str]:
     words = [word.lower() for word in _WORD.findall(sentence)]
-    if language in _WITHOUT_SPACES:
+    if language in WITHOUT_SPACES:
         pairs = (word[start : start + 2] for word in words for start in range(max(1, len(word) - 1)))
         # Hiragana alone is grammar.
         return [pair for pair in pairs if not _HIRAGANA.fullmatch(pair)]
-    return [_stem(word, language) for word in words if word not in _stop_words(language)]
+    return [_stem(word, language) for word in words if word not in frequent_words(language)]
 
 
 @lru_cache(maxsize=50_000)
 def _stem(word: str, language: str | None) -> str:
     # The time of a stemmer grows with the square of the length; no word is so long.
-    name = LANGUAGES.get(language or "")
-    if name is None or len(word) > _LONGEST_WORD:
+    name = NAMES.get(language or "")
+    if name not in snowballstemmer.algorithms() or len(word) > _LONGEST_WORD:
         return word
     stemmed: str = _stemmer(name).stemWord(word)
     return stemmed

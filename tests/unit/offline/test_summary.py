@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from generation.languages import detect
 from generation.providers import Deadline, ProviderTimeout
 from generation.texts import Length, Style, Summary, SummaryRequest
 from offline import summary
-from offline.summary import OfflineSummary, detect, summarize
+from offline.summary import OfflineSummary, summarize
 
 # In each: three sentences about one thing that belong together, and two that do not.
 TEXTS = {

@@ -22,12 +22,14 @@ class Order:
     """What to ask providers for: their ``request``, the prompt, and the parameters beside it.
 
     ``prompt`` is kept as the input; the record and the API show ``shown_prompt``, which is all of it unless said.
+    ``providers`` are who is asked, and in which order, where the request decides that.
     """
 
     request: Any
     prompt: str
     params: Mapping[str, Any]
     shown_prompt: str | None = None
+    providers: Sequence[Any] | None = None
 
 
 class Wanted(BaseModel):
@@ -59,6 +61,7 @@ def generate(service: Service, model: type[Wanted]) -> Api:
         asked: Wanted = wanted
         providers = chain.providers(service)
         order = asked.order(providers)
+        providers = providers if order.providers is None else tuple(order.providers)
         # Before a key is looked up: what nobody can serve is no request to remember.
         chain.able(providers, order.request)
         generation = once(
