@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, Protocol
 
+from core.errors import FieldError
 from generation.providers import Deadline
 
 Role = Literal["system", "user", "assistant"]
@@ -88,6 +89,10 @@ class TextProvider(Protocol):
 
     name: str
     models: tuple[Model, ...]
+
+    def refuses(self, request: TextRequest) -> FieldError | None:
+        """Why it can never serve this request, told at once; None when it can be asked."""
+        ...
 
     def stream(self, request: TextRequest, deadline: Deadline) -> TextStream:
         """Begin an answer. Raises ``ProviderError`` or ``PromptRefused``, and the stream does so, too."""
