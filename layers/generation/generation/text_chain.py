@@ -69,7 +69,7 @@ class Begun:
         self.fallback_reason: str | None = None
         self.finish_reason: FinishReason | Literal["error"] = "error"
         self._reading = reading
-        self._request = request
+        self.request = request
         self._usage: Usage | None = None
         self._is_over = False
         self._pieces: list[str] = []
@@ -109,7 +109,7 @@ class Begun:
         """What the call took; estimated when the provider did not tell."""
         if self._usage is not None:
             return self._usage
-        asked = sum(count_tokens(message.content) for message in self._request.messages)
+        asked = sum(count_tokens(message.content) for message in self.request.messages)
         estimate = Usage(asked, count_tokens(self.text), estimated=True)
         if self._is_over:
             self._usage = estimate
@@ -275,7 +275,8 @@ class _Reading:
                 self.model = stream.model
                 if not self._left.is_set():
                     for piece in stream:
-                        self._box.put(piece)
+                        # A lone surrogate is no text: it can be neither sent nor stored.
+                        self._box.put(piece.encode("utf-8", "replace").decode())
                         if self._left.is_set():
                             return
                 self._box.put(_End(stream.usage, stream.finish_reason))
