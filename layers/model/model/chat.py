@@ -1,11 +1,13 @@
 """The chat provider that needs no network: SmolLM2-135M-Instruct, a demonstration. English, and often wrong."""
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Self
 
+from core.errors import FieldError
+from core.settings import Setting
 from generation.providers import Deadline, ProviderError
 from generation.texts import FinishReason, Model, TextRequest, Usage
 from model.connection import Answer, Connection, ServerGone
@@ -24,6 +26,7 @@ class OfflineChat:
 
     name = "offline"
     models = _MODELS
+    settings: ClassVar[tuple[Setting, ...]] = ()
 
     def __init__(self, connection: Connection | None = None) -> None:
         self._given = connection
@@ -31,6 +34,15 @@ class OfflineChat:
     @cached_property
     def _connection(self) -> Connection:
         return self._given or Connection()
+
+    @classmethod
+    def from_env(cls, _environ: Mapping[str, str]) -> Self:
+        """A provider that finds or starts the model when it is asked."""
+        return cls()
+
+    def refuses(self, request: TextRequest) -> FieldError | None:
+        """Nothing: how many tokens the messages have only the model's process knows."""
+        return None
 
     def stream(self, request: TextRequest, deadline: Deadline) -> "OfflineStream":
         """Begin an answer; returns when it is this request's turn.

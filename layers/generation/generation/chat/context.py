@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from core.errors import FieldError
-from generation.chat.messages import StoredMessage
+from generation.chat.messages import ChatMessage
 from generation.text_chain import Candidate
 from generation.texts import Message, Role, TextRequest, count_tokens
 
@@ -26,7 +26,7 @@ class Context:
         prompt: str,
         *,
         system: str | None = None,
-        earlier: Iterable[StoredMessage] = (),
+        earlier: Iterable[ChatMessage] = (),
         max_tokens: int | None = None,
         temperature: float | None = None,
     ) -> None:

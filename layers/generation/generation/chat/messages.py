@@ -25,7 +25,7 @@ _ALL = 2**32 - 1
 _RACES = 5
 
 
-class MessageUsage(TypedDict):
+class ChatUsage(TypedDict):
     """What an answer took; ``usd`` is null where its price is not known."""
 
     inputTokens: int
@@ -33,7 +33,7 @@ class MessageUsage(TypedDict):
     usd: float | None
 
 
-class StoredMessage(TypedDict):
+class ChatMessage(TypedDict):
     """A message as it is kept and shown; who answered and what it took are told of answers."""
 
     id: str
@@ -41,13 +41,13 @@ class StoredMessage(TypedDict):
     content: str
     createdAt: str
     model: NotRequired[str]
-    usage: NotRequired[MessageUsage]
+    usage: NotRequired[ChatUsage]
 
 
-class MessagePage(TypedDict):
+class ChatMessages(TypedDict):
     """A page of messages, newest first; ``nextCursor`` is null at the start of the session."""
 
-    items: list[StoredMessage]
+    items: list[ChatMessage]
     nextCursor: str | None
 
 
@@ -70,18 +70,18 @@ class Messages:
         """Take it that there are none yet."""
         self._read[0] = (b"", None)
 
-    def newest_first(self) -> Iterator[StoredMessage]:
+    def newest_first(self) -> Iterator[ChatMessage]:
         """The messages, from the newest back; a segment is read when the ones after it are used up."""
         for number in range(self.last, -1, -1):
             yield from reversed(self._lines(number))
 
-    def page(self, signer: CursorSigner, *, limit: int, cursor: str | None) -> MessagePage:
+    def page(self, signer: CursorSigner, *, limit: int, cursor: str | None) -> ChatMessages:
         """A page, newest first, from at most ``SEGMENTS_A_PAGE`` segments.
 
         Raises ``Unprocessable`` for a cursor that is not of this session.
         """
         number, end = (self.last, _ALL) if cursor is None else _POSITION.unpack(signer.open(cursor, self.prefix))
-        items: list[StoredMessage] = []
+        items: list[ChatMessage] = []
         for _segment in range(SEGMENTS_A_PAGE):
             lines = self._lines(number)
             end = min(end, len(lines))
@@ -96,7 +96,7 @@ class Messages:
         following = signer.seal(_POSITION.pack(number, end), self.prefix) if end else None
         return {"items": items, "nextCursor": following}
 
-    def append(self, messages: Sequence[StoredMessage]) -> None:
+    def append(self, messages: Sequence[ChatMessage]) -> None:
         """Add messages, in their order, unless they are there; ``last`` is the segment that has them then.
 
         Raises ``ServiceUnavailable``.
@@ -135,10 +135,10 @@ class Messages:
         self._bucket.delete(self._key(number))
         self._read.pop(number, None)
 
-    def _lines(self, number: int) -> list[StoredMessage]:
+    def _lines(self, number: int) -> list[ChatMessage]:
         content, _etag = self._stored(number)
         try:
-            lines: list[StoredMessage] = [json.loads(line) for line in content.split(b"\n") if line]
+            lines: list[ChatMessage] = [json.loads(line) for line in content.split(b"\n") if line]
             readable = all(isinstance(line["id"], str) and isinstance(line["content"], str) for line in lines)
         except (ValueError, KeyError, TypeError, RecursionError):
             readable = False

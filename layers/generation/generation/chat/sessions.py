@@ -30,7 +30,7 @@ _LIVES = "attribute_not_exists(deleting)"
 _ATTRIBUTES = {"system": "instructions"}
 
 
-class SessionUsage(TypedDict):
+class ChatSessionUsage(TypedDict):
     """What all turns of a session took; ``usd`` is null where no price is known."""
 
     inputTokens: int
@@ -38,7 +38,7 @@ class SessionUsage(TypedDict):
     usd: float | None
 
 
-class SessionView(TypedDict):
+class ChatSession(TypedDict):
     """A session as the API shows it; ``title`` is null until its first turn gives it one."""
 
     id: str
@@ -49,13 +49,13 @@ class SessionView(TypedDict):
     createdAt: str
     updatedAt: str
     messages: int
-    usage: SessionUsage
+    usage: ChatSessionUsage
 
 
-class SessionPage(TypedDict):
+class ChatSessions(TypedDict):
     """A page of sessions, last used first; ``nextCursor`` is null at the end."""
 
-    items: list[SessionView]
+    items: list[ChatSession]
     nextCursor: str | None
 
 
@@ -109,7 +109,7 @@ class Session:
             lease_until=item.get("lease_until", 0),
         )
 
-    def view(self) -> SessionView:
+    def view(self) -> ChatSession:
         """The session as the API shows it."""
         totals = self.totals
         unpriced = None if totals.messages else 0.0
@@ -174,7 +174,7 @@ class Sessions:
 
     def page(
         self, user: str, signer: CursorSigner, *, limit: int, cursor: str | None, starred: bool | None
-    ) -> SessionPage:
+    ) -> ChatSessions:
         """A page, last used first, in one request; it may be short where items are large or left out.
 
         Raises ``Unprocessable`` for a cursor that is not of this list.

@@ -28,7 +28,7 @@ from core.logging import logger
 from generation import keys, text_chain
 from generation.chain import Outcome
 from generation.chat.context import Context
-from generation.chat.messages import SEGMENT_BYTES, Messages, StoredMessage
+from generation.chat.messages import SEGMENT_BYTES, Messages, ChatMessage
 from generation.chat.sessions import LeaseLost, Session, Sessions, Totals, missing
 from generation.library import GENERATION_SECONDS, STORING_SECONDS, Library
 from generation.providers import Artifact, Deadline, PromptRefused, ProviderError, ProviderTimeout
@@ -292,16 +292,16 @@ def _write(begun: Begun, emit: Emit | None) -> ProblemError | None:
     return None
 
 
-def _pair(turn: str, prompt: str, model: str, facts: Mapping[str, Any], usd: float | None) -> list[StoredMessage]:
+def _pair(turn: str, prompt: str, model: str, facts: Mapping[str, Any], usd: float | None) -> list[ChatMessage]:
     """The messages of a turn, the same ones whoever writes them."""
     prompt_id = facts["promptMessage"]
-    question: StoredMessage = {
+    question: ChatMessage = {
         "id": prompt_id,
         "role": "user",
         "content": prompt,
         "createdAt": times.rfc3339(ids.created_at(prompt_id)),
     }
-    answer: StoredMessage = {
+    answer: ChatMessage = {
         "id": turn,
         "role": "assistant",
         "content": facts["text"],
