@@ -1,6 +1,8 @@
 """GET /chat/models: the models that may be asked for."""
 
-from typing import Annotated, TypedDict
+from typing import Annotated
+
+from typing_extensions import TypedDict
 
 from chat.service import SERVICE
 from core.description import Described

@@ -16,4 +16,4 @@ from generation.library import open_library
 def handler(event: Mapping[str, Any], context: LambdaContext) -> BatchResponse:
     """Remove the session of each message; the messages that failed are delivered again."""
     worker = Removal(open_library(SERVICE), open_sessions())
-    return removal.work(worker, removal.from_env(), event, context.get_remaining_time_in_millis())
+    return removal.work(worker, event, context.get_remaining_time_in_millis())

@@ -16,11 +16,13 @@ class ChatRequest(BaseModel):
     """A message to answer."""
 
     prompt: Annotated[Prompt, Field(max_length=32_000, examples=["What is a lighthouse for?"])]
-    session_id: Annotated[str, Field(alias="sessionId", max_length=64)] | None = None
+    session_id: Annotated[str | None, Field(alias="sessionId", max_length=64)] = None
     model: ModelName | None = None
     system: SystemPrompt | None = None
     temperature: Annotated[float, Field(strict=True, ge=0, le=2)] | None = None
-    max_tokens: Annotated[int, Field(alias="maxTokens", strict=True, ge=1, le=8192), JSON_INTEGER] | None = None
+    max_tokens: Annotated[
+        Annotated[int, Field(strict=True, ge=1, le=8192), JSON_INTEGER] | None, Field(alias="maxTokens")
+    ] = None
     stream: Annotated[bool, Field(strict=True)] = False
 
 

@@ -12,7 +12,7 @@ SERVICE = Service(
     operations="Chats",
     schema="ChatAnswer",
     tag="Chat",
-    about="Talk with language models, in sessions that remember, whole or in pieces; read, list and delete the answers.",
+    about="Talk with language models, in sessions that remember; read, list and delete the answers.",
     order=50,
     artifact="text",
     filename="answer",
@@ -44,4 +44,5 @@ SERVICE = Service(
     # 32,000 characters of a prompt and 8,000 of a system prompt, each written as two escapes, are 480,000.
     body_bytes=512 * 1024,
     streams=True,
+    variables={"CHAT_TABLE": "!Ref ChatTable"},
 )

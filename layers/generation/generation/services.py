@@ -47,6 +47,7 @@ class Service(Area):
     their types, annotated for the description.
     ``providers`` are who can generate, as ``"module:Class"``, and ``chain`` who does unless the stack says otherwise.
     ``streams``: answers of the generating route may leave in pieces.
+    ``variables`` are what its generating function is told beside that, with values as the template writes them.
     ``sample`` is the body of a request that every chain serves.
     """
 
@@ -66,6 +67,7 @@ class Service(Area):
     body_bytes: int = 64 * 1024
     streams: bool = False
     memory: int = 1024
+    variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

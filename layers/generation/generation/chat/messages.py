@@ -7,12 +7,16 @@ conditional PUT of a whole segment and adds nothing that is there already, so it
 import json
 import struct
 from collections.abc import Iterator, Sequence
-from typing import Final, NotRequired, TypedDict
+from typing import Annotated, Final, NotRequired
 
+from typing_extensions import TypedDict
+
+from core.description import Described
 from core.errors import ServiceUnavailable
 from generation import records
 from generation.chat.table import Key
 from generation.cursors import CursorSigner
+from generation.schemas import Id, NextCursor, Time
 from generation.storage import Bucket, Conflicted
 
 SEGMENT_BYTES: Final = 256 * 1024
@@ -28,19 +32,19 @@ _RACES = 5
 class ChatUsage(TypedDict):
     """What an answer took; ``usd`` is null where its price is not known."""
 
-    inputTokens: int
-    outputTokens: int
+    inputTokens: Annotated[int, Described(minimum=0, examples=[112])]
+    outputTokens: Annotated[int, Described(minimum=0, examples=[87])]
     usd: float | None
 
 
 class ChatMessage(TypedDict):
     """A message as it is kept and shown; who answered and what it took are told of answers."""
 
-    id: str
-    role: str
+    id: Annotated[Id, Described("UUIDv7; an answer's is its generation's.")]
+    role: Annotated[str, Described(enum=["user", "assistant"])]
     content: str
-    createdAt: str
-    model: NotRequired[str]
+    createdAt: Time
+    model: NotRequired[Annotated[str, Described("What answered.")]]
     usage: NotRequired[ChatUsage]
 
 
@@ -48,7 +52,7 @@ class ChatMessages(TypedDict):
     """A page of messages, newest first; ``nextCursor`` is null at the start of the session."""
 
     items: list[ChatMessage]
-    nextCursor: str | None
+    nextCursor: NextCursor
 
 
 def prefix_of(key: Key) -> str:

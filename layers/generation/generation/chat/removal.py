@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 16
 # The most that SQS takes at once.
 _BATCH = 10
-# What the function needs to send what it did not finish.
+# What the function needs to report what it did not finish.
 _REPORT_SECONDS = 5.0
 # A deletion that began so long ago is not going on any more.
 _LEFT_BEHIND = timedelta(hours=6)
@@ -110,8 +110,8 @@ class Queue:
         return count
 
 
-def work(removal: Removal, queue: Queue, event: Mapping[str, Any], remaining_ms: int) -> BatchResponse:
-    """Remove what the messages of a batch name. Each that is not finished in time is sent again, behind the others."""
+def work(removal: Removal, event: Mapping[str, Any], remaining_ms: int) -> BatchResponse:
+    """Remove what the messages of a batch name; those that failed or are not finished are delivered again."""
     deadline = Deadline(remaining_ms / 1000 - _REPORT_SECONDS)
     failed: list[ItemFailure] = []
     for message_id, body in messages(event):
@@ -119,11 +119,12 @@ def work(removal: Removal, queue: Queue, event: Mapping[str, Any], remaining_ms:
             told = json.loads(body)
             key = Key(str(told["userId"]), str(told["sessionId"]))
             unused_since = told.get("unusedSince")
-            if not removal.remove_if(*key, deadline, unused_since=unused_since):
-                queue.send([key])
+            if removal.remove_if(*key, deadline, unused_since=unused_since):
+                continue
+            logger.info("session not removed yet", session=key.id)
         except (ServiceUnavailable, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             logger.error("session not removed", message_id=message_id, reason=str(error), error=type(error).__name__)
-            failed.append({"itemIdentifier": message_id})
+        failed.append({"itemIdentifier": message_id})
     return {"batchItemFailures": failed}
 
 

@@ -14,13 +14,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, TypedDict
+from typing import Annotated, Any
+
+from typing_extensions import TypedDict
 
 from core import ids, settings, times
+from core.description import Described
 from core.errors import Conflict, NotFound
 from generation.chat import table
 from generation.chat.table import Item, Key, Table, Unmet, Value
 from generation.cursors import CursorSigner
+from generation.schemas import Id, NextCursor, Time
 
 _MOST_RETRY_SECONDS = 5
 _CURSOR = "chat/sessions"
@@ -33,22 +37,22 @@ _ATTRIBUTES = {"system": "instructions"}
 class ChatSessionUsage(TypedDict):
     """What all turns of a session took; ``usd`` is null where no price is known."""
 
-    inputTokens: int
-    outputTokens: int
+    inputTokens: Annotated[int, Described(minimum=0, examples=[412])]
+    outputTokens: Annotated[int, Described(minimum=0, examples=[287])]
     usd: float | None
 
 
 class ChatSession(TypedDict):
     """A session as the API shows it; ``title`` is null until its first turn gives it one."""
 
-    id: str
-    title: str | None
-    model: str | None
-    system: str | None
-    starred: bool
-    createdAt: str
-    updatedAt: str
-    messages: int
+    id: Id
+    title: Annotated[str | None, Described(examples=["What is a lighthouse for?"])]
+    model: Annotated[str | None, Described("What answers unless a call names another one; null for the default.")]
+    system: Annotated[str | None, Described("What stands before the messages; null for nothing.")]
+    starred: Annotated[bool, Described("Whether it is kept however long it is not used.")]
+    createdAt: Time
+    updatedAt: Annotated[Time, Described("When it was last used.")]
+    messages: Annotated[int, Described("How many it has.", minimum=0, examples=[4])]
     usage: ChatSessionUsage
 
 
@@ -56,7 +60,7 @@ class ChatSessions(TypedDict):
     """A page of sessions, last used first; ``nextCursor`` is null at the end."""
 
     items: list[ChatSession]
-    nextCursor: str | None
+    nextCursor: NextCursor
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from core.logging import logger
 from generation import keys, text_chain
 from generation.chain import Outcome
 from generation.chat.context import Context
-from generation.chat.messages import SEGMENT_BYTES, Messages, ChatMessage
+from generation.chat.messages import SEGMENT_BYTES, ChatMessage, Messages
 from generation.chat.sessions import LeaseLost, Session, Sessions, Totals, missing
 from generation.library import GENERATION_SECONDS, STORING_SECONDS, Library
 from generation.providers import Artifact, Deadline, PromptRefused, ProviderError, ProviderTimeout
