@@ -59,15 +59,17 @@ class Table:
 
     def update(self, key: Key, change: str, condition: str, values: Mapping[str, Value]) -> Item:
         """The item after the change. Raises ``Unmet``; only an item that is there can meet a condition."""
+        # DynamoDB refuses an empty list of values.
+        given: dict[str, Any] = {"ExpressionAttributeValues": _values(values)} if values else {}
         answer = self._conditional(
             lambda client: client.update_item(
                 TableName=self._name,
                 Key=_typed(key._asdict()),
                 UpdateExpression=change,
                 ConditionExpression=f"attribute_exists(id) AND {condition}" if condition else "attribute_exists(id)",
-                ExpressionAttributeValues=_typed({f":{name}": value for name, value in values.items()}),
                 ReturnValues="ALL_NEW",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **given,
             ),
             key,
         )
@@ -77,8 +79,7 @@ class Table:
         """Remove an item; one that is not there is removed already. Raises ``Unmet``."""
         more: dict[str, Any] = {}
         if condition:
-            typed = _typed({f":{name}": value for name, value in (values or {}).items()})
-            more = {"ConditionExpression": condition, "ExpressionAttributeValues": typed}
+            more = {"ConditionExpression": condition, "ExpressionAttributeValues": _values(values or {})}
         self._conditional(
             lambda client: client.delete_item(TableName=self._name, Key=_typed(key._asdict()), **more), key
         )
@@ -91,20 +92,20 @@ class Table:
         ``only`` leaves out items with other values. The other result tells whether DynamoDB stopped before the end.
         """
         condition = "user_id = :user_id"
-        values: dict[str, Value] = {":user_id": user_id}
+        values: dict[str, Value] = {"user_id": user_id}
         if before is not None:
             condition += f" AND {index} < :before"
-            values[":before"] = before
+            values["before"] = before
         more: dict[str, Any] = {}
         if only:
             more["FilterExpression"] = " AND ".join(f"{name} = :{name}" for name in only)
-            values |= {f":{name}": value for name, value in only.items()}
+            values |= only
         answer = self._ask(
             lambda client: client.query(
                 TableName=self._name,
                 IndexName=index,
                 KeyConditionExpression=condition,
-                ExpressionAttributeValues=_typed(values),
+                ExpressionAttributeValues=_values(values),
                 ScanIndexForward=False,
                 ConsistentRead=True,
                 Limit=limit,
@@ -122,7 +123,7 @@ class Table:
                 lambda client, options=options: client.scan(  # type: ignore[misc]
                     TableName=self._name,
                     FilterExpression=condition,
-                    ExpressionAttributeValues=_typed({f":{name}": value for name, value in values.items()}),
+                    ExpressionAttributeValues=_values(values),
                     ProjectionExpression="user_id, id",
                     **options,
                 ),
@@ -173,6 +174,11 @@ def client() -> "DynamoDBClient":
 
     timeouts = Config(connect_timeout=0.5, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
     return boto3.client("dynamodb", config=timeouts)
+
+
+def _values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as expressions name them."""
+    return {f":{name}": _attribute(value) for name, value in values.items()}
 
 
 def _typed(values: Mapping[str, Any]) -> dict[str, Any]:
