@@ -30,6 +30,7 @@ LOCAL_PARAMETERS = {
     "BucketSuffix": "none",
     "ImageProviders": "pollinations,offline",
     "TtsProviders": "gtts,offline",
+    "ChatProviders": "offline",
     # The quick start's password is a common one.
     "CommonPasswords": "allow",
     # On, to behave as on AWS; generous, since all callers of one machine have one address and tests are in a hurry.
@@ -39,6 +40,8 @@ LOCAL_PARAMETERS = {
     "ImageAnonymousRateLimit": "6000",
     "TtsRateLimit": "6000",
     "TtsAnonymousRateLimit": "6000",
+    "ChatRateLimit": "6000",
+    "ChatAnonymousRateLimit": "6000",
     "DefaultRateLimit": "60000",
 }
 
