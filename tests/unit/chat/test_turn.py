@@ -153,6 +153,28 @@ def test_the_last_token_counts(world: World, spare: int, fits: bool) -> None:
     assert len(writer.asked[-1].messages) == (3 if fits else 2)
 
 
+class Wordy(Writer):
+    """A provider whose models take two tokens for each of the others'."""
+
+    def count_tokens(self, text: str) -> int:
+        return 2 * count_tokens(text)
+
+
+def test_a_provider_counts_for_its_own_models(world: World) -> None:
+    models = (Model("quill", 100, "q"),)
+    session_id = session_of(world.say(Writer(models=models), "one two three four five six seven eight"))
+    plain, wordy = Writer(models=models), Wordy(models=models)
+
+    for prompt in ("one two three", "four five six"):
+        world.say(Writer(models=models), prompt, session_id)
+    for writer in (plain, wordy):
+        writer.error = ProviderError("status 503")
+        with pytest.raises(BadGateway):
+            world.say(writer, "lighthouse " * 8, session_id)
+
+    assert len(plain.asked[0].messages) > len(wordy.asked[0].messages) > 1
+
+
 def test_a_prompt_that_alone_is_too_long_is_told_the_limit(world: World) -> None:
     writer = Writer(models=(Model("quill", 100, "q"),))
     with pytest.raises(Unprocessable) as caught:

@@ -6,7 +6,7 @@ from typing import Final
 from core.errors import FieldError
 from generation.chat.messages import ChatMessage
 from generation.text_chain import Candidate
-from generation.texts import Message, Role, TextRequest, count_tokens
+from generation.texts import CountsTokens, Message, Role, TextRequest, count_tokens
 
 # What the form of a conversation takes beside its words, as models of OpenAI's count it.
 TOKENS_A_MESSAGE: Final = 4
@@ -33,7 +33,7 @@ class Context:
         self._fixed = [*([Message("system", system)] if system else []), Message("user", prompt)]
         self._earlier = iter(earlier)
         self._seen: list[Message] = []
-        self._tokens: dict[str, int] = {}
+        self._tokens: dict[tuple[str, str], int] = {}
         self._max_tokens = max_tokens
         self._temperature = temperature
 
@@ -45,7 +45,9 @@ class Context:
         # No text has more tokens than bytes; counting takes time, and the counter's tables more.
         newest = self._newest(room, _bytes)
         if newest is None or self._left_out(len(newest)):
-            newest = self._newest(room, self._counted)
+            provider = candidate.provider
+            count = provider.count_tokens if isinstance(provider, CountsTokens) else count_tokens
+            newest = self._newest(room, lambda text: self._counted(provider.name, text, count))
         if newest is None:
             return FieldError("prompt", f"With the system prompt, longer than the {room} tokens that {model.id} takes.")
         *system, prompt = self._fixed
@@ -85,10 +87,10 @@ class Context:
             self._seen.append(Message(role, stored["content"]))
             yield self._seen[-1]
 
-    def _counted(self, text: str) -> int:
-        if text not in self._tokens:
-            self._tokens[text] = count_tokens(text)
-        return self._tokens[text]
+    def _counted(self, provider: str, text: str, count: Callable[[str], int]) -> int:
+        if (provider, text) not in self._tokens:
+            self._tokens[provider, text] = count(text)
+        return self._tokens[provider, text]
 
 
 def _bytes(text: str) -> int:
