@@ -21,7 +21,7 @@ LONGEST_ANSWER = 256
 
 # The model knows 8,192, but memory grows with it, and a prompt of 2,048 already takes most of a gateway's 29 seconds.
 _MODELS = (Model("smollm2-135m", CONTEXT_TOKENS, MODEL),)
-_SPELLED = re.compile(r"[^\x00-\x7f]+|[0-9]+")
+_SPELLED = re.compile(r"[^\x00-\x7f]+| ?[0-9]+")
 _MORE_TOKENS = 1.3
 
 

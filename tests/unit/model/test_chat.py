@@ -347,7 +347,7 @@ def test_a_status_of_the_server_is_an_error() -> None:
 def test_tokens_are_rather_counted_too_many_than_too_few(provider: OfflineChat, text: str) -> None:
     of_form = tokens(provider, "a") - 1
     real = tokens(provider, text * 5) - of_form
-    assert real <= provider.count_tokens(text * 5) < 2 * real
+    assert real <= provider.count_tokens(text * 5) < 3 * real
 
 
 def tokens(provider: OfflineChat, text: str) -> int:
