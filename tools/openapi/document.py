@@ -210,7 +210,7 @@ def _link(paths: Mapping[str, Json]) -> None:
                 "parameters": {"id": "$response.body#/id"},
             }
             for other, others in paths.items()
-            if other.startswith(f"{path.rpartition('/')[0]}/{{id}}")
+            if other.startswith(f"{path.removesuffix('/generate')}/{{id}}")
             for operation in others.values()
         }
 

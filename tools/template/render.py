@@ -47,6 +47,7 @@ def template(folder: Path = FUNCTIONS) -> str:
         "layers_of": layers_of,
         "environment_of": lambda service: [f"{each.variable}: !Ref {each.parameter}" for each in _settings([service])],
         "unbounded_of": unbounded_of,
+        "variables_of": lambda service: [f"{name}: {value}" for name, value in service.variables.items()],
         "grants_of": lambda service: [each for each in _settings([service]) if each.grants],
         "collect": collect,
         "refused": refused,

@@ -174,6 +174,11 @@ class Api:
         return identity.header(self.event, name)
 
     @property
+    def request_id(self) -> str:
+        """What the answer is called in its header and in problem details."""
+        return _request_id(self.event, self.context)
+
+    @property
     def remaining_ms(self) -> int:
         """Milliseconds until Lambda ends the invocation."""
         return self.context.get_remaining_time_in_millis()

@@ -74,12 +74,26 @@ def able(providers: Sequence[Provider[RequestT]], request: RequestT) -> list[Pro
     refusals = [provider.refuses(request) for provider in providers]
     found = [provider for provider, refusal in zip(providers, refusals, strict=True) if refusal is None]
     if not found:
-        raise Unprocessable(
-            "No provider can serve this request: see errors.",
-            slug="prompt-refused",
-            errors=list(dict.fromkeys(refusal for refusal in refusals if refusal is not None)),
-        )
+        raise nobody_can(refusal for refusal in refusals if refusal is not None)
     return found
+
+
+def nobody_can(refusals: Iterable[FieldError]) -> Unprocessable:
+    """The error when no provider can serve a request, with every reason once."""
+    return Unprocessable(
+        "No provider can serve this request: see errors.",
+        slug="prompt-refused",
+        errors=list(dict.fromkeys(refusals)),
+    )
+
+
+def refused(provider: str, refusal: PromptRefused) -> Unprocessable:
+    """The error when a provider refuses what it was asked for."""
+    return Unprocessable(
+        f"{provider} does not serve this request ({refusal}); change the prompt or the model",
+        slug="prompt-refused",
+        errors=[refusal.wrong or FieldError("prompt", f"{provider} does not serve it: {refusal}.")],
+    )
 
 
 def generate(providers: Sequence[Provider[RequestT]], request: RequestT, deadline: Deadline) -> Outcome:
@@ -92,13 +106,9 @@ def generate(providers: Sequence[Provider[RequestT]], request: RequestT, deadlin
     failures: list[tuple[str, ProviderError]] = []
     for place, provider in enumerate(asked, start=1):
         try:
-            artifact = _ask(provider, request, _share(deadline, behind=len(asked) - place))
+            artifact = _ask(provider, request, share(deadline, behind=len(asked) - place))
         except PromptRefused as refusal:
-            raise Unprocessable(
-                f"{provider.name} does not serve this request ({refusal}); change the prompt or the model",
-                slug="prompt-refused",
-                errors=[refusal.wrong or FieldError("prompt", f"{provider.name} does not serve it: {refusal}.")],
-            ) from None
+            raise refused(provider.name, refusal) from None
         except ProviderError as error:
             logger.warning("provider failed", provider=provider.name, reason=error.reason)
             failures.append((provider.name, error))
@@ -107,10 +117,10 @@ def generate(providers: Sequence[Provider[RequestT]], request: RequestT, deadlin
                 return Outcome(artifact)
             first, error_of_first = failures[0]
             return Outcome(artifact, first, error_of_first.reason)
-    raise _all_failed(failures, deadline)
+    raise all_failed(failures, deadline)
 
 
-def _share(deadline: Deadline, *, behind: int) -> Deadline:
+def share(deadline: Deadline, *, behind: int) -> Deadline:
     """The time of one provider: all but the reserve of those behind it, an equal part when there is little."""
     reserve = min(RESERVE_SECONDS, deadline.remaining() / (behind + 1))
     return deadline.sooner(reserve=reserve * behind)
@@ -139,14 +149,20 @@ def _ask(provider: Provider[RequestT], request: RequestT, deadline: Deadline) ->
         raise ProviderTimeout from None
     if error is None:
         return answer.result()
+    raise expected(provider.name, error)
+
+
+def expected(provider: str, error: BaseException) -> BaseException:
+    """What a provider raised, as one of the errors that it may raise; anything else is a bug and is logged."""
     # A panic of native code is no Exception, but it does not end the process either.
-    if not isinstance(error, ProviderError | PromptRefused | KeyboardInterrupt | SystemExit):
-        logger.error("provider raised an unexpected error", provider=provider.name, exc_info=error)
-        raise ProviderError(type(error).__name__)
-    raise error
+    if isinstance(error, ProviderError | PromptRefused | KeyboardInterrupt | SystemExit):
+        return error
+    logger.error("provider raised an unexpected error", provider=provider, exc_info=error)
+    return ProviderError(type(error).__name__)
 
 
-def _all_failed(failures: Sequence[tuple[str, ProviderError]], deadline: Deadline) -> BadGateway | GatewayTimeout:
+def all_failed(failures: Sequence[tuple[str, ProviderError]], deadline: Deadline) -> BadGateway | GatewayTimeout:
+    """The error when every provider that was asked failed, with each one's reason."""
     reasons = ", ".join(f"{name} ({error.reason})" for name, error in failures)
     detail = f"No provider could serve the request: {reasons}. Try again later."
     timeouts = [isinstance(error, ProviderTimeout) for _, error in failures]

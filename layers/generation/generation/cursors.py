@@ -37,24 +37,32 @@ class CursorSigner:
     def sign(self, position: Position, history: str) -> str:
         """The cursor of a position in a history, which is named by its prefix in storage."""
         payload = _HEAD.pack(UUID(position.before).bytes, position.below)
-        payload += struct.pack(f">{len(position.unfinished)}H", *position.unfinished)
-        return base64.urlsafe_b64encode(self._mac(payload, history) + payload).decode().rstrip("=")
+        return self.seal(payload + struct.pack(f">{len(position.unfinished)}H", *position.unfinished), history)
 
     def verify(self, cursor: str, history: str) -> Position:
         """The position of a cursor. Raises ``Unprocessable`` when it is not one of ours for this history."""
+        payload = self.open(cursor, history)
+        before, below = _HEAD.unpack_from(payload)
+        rest = payload[_HEAD.size :]
+        return Position(str(UUID(bytes=before)), below, struct.unpack(f">{len(rest) // 2}H", rest))
+
+    def seal(self, payload: bytes, name: str) -> str:
+        """A cursor that holds these bytes, which are not secret, for the list of this name."""
+        return base64.urlsafe_b64encode(self._mac(payload, name) + payload).decode().rstrip("=")
+
+    def open(self, cursor: str, name: str) -> bytes:
+        """The bytes in a cursor. Raises ``Unprocessable`` when it is not one of ours for the list of this name."""
         try:
             signed = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         except (ValueError, binascii.Error):
             signed = b""
         mac, payload = signed[:_MAC_BYTES], signed[_MAC_BYTES:]
-        if not payload or not hmac.compare_digest(mac, self._mac(payload, history)):
+        if not payload or not hmac.compare_digest(mac, self._mac(payload, name)):
             raise Unprocessable(
                 "The request is not valid: see errors.",
                 errors=[FieldError("cursor", "Send the nextCursor of an earlier answer, unchanged.")],
             )
-        before, below = _HEAD.unpack_from(payload)
-        rest = payload[_HEAD.size :]
-        return Position(str(UUID(bytes=before)), below, struct.unpack(f">{len(rest) // 2}H", rest))
+        return payload
 
     def _mac(self, payload: bytes, history: str) -> bytes:
         return hmac.digest(self._key, history.encode() + b"\0" + payload, hashlib.sha256)[:_MAC_BYTES]

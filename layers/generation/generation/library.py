@@ -1,7 +1,7 @@
 """The generations of one service: make one, read one, download one, list one's own."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -12,6 +12,7 @@ from core.errors import FieldError, Forbidden, NotFound, ServiceUnavailable, Unp
 from core.identity import Identity
 from core.logging import logger
 from generation import chain, cursors, keys, records, settings
+from generation.chain import Outcome
 from generation.cursors import CursorSigner
 from generation.history import History
 from generation.providers import Deadline, Provider, RequestT
@@ -23,7 +24,7 @@ from generation.tombstones import Tombstone
 
 # The gateway gives up after 29 seconds; what remains writes three objects.
 GENERATION_SECONDS = 24.0
-_STORING_SECONDS = 3.0
+STORING_SECONDS = 3.0
 
 
 class Download(TypedDict):
@@ -75,9 +76,34 @@ class Library:
         """
         record_id = ids.new()
         start = time.monotonic()
-        deadline = Deadline(min(GENERATION_SECONDS, remaining_ms / 1000 - _STORING_SECONDS))
+        deadline = Deadline(min(GENERATION_SECONDS, remaining_ms / 1000 - STORING_SECONDS))
         outcome = chain.generate(providers, request, deadline)
         latency_ms = round((time.monotonic() - start) * 1000)
+        return self.keep(
+            record_id,
+            outcome,
+            caller=caller,
+            prompt=prompt,
+            params=params,
+            latency_ms=latency_ms,
+            shown_prompt=shown_prompt,
+        )
+
+    def keep(
+        self,
+        record_id: str,
+        outcome: Outcome,
+        *,
+        caller: Identity | None,
+        prompt: str,
+        params: Mapping[str, Any],
+        latency_ms: int,
+        shown_prompt: str | None = None,
+    ) -> Generation:
+        """Store what was made: input, artifact and, last, the record that commits them.
+
+        Raises ``ServiceUnavailable``.
+        """
         asked = records.dumps(
             {
                 "id": record_id,
@@ -157,15 +183,19 @@ class Library:
         missing = self._missing()
         if not ids.is_valid(record_id):
             raise missing
-        record = self._record(record_id)
+        record = self.record(record_id)
         tombstone = None if record else Tombstone.read(self.bucket, record_id)
         owner = record["userId"] if record else tombstone.user_id if tombstone else None
         if owner is None or not (caller.is_admin or caller.sub == owner):
             raise missing
         if record is None:
             return
+        self.erase(record_id, owner, record["artifacts"].values())
+
+    def erase(self, record_id: str, owner: str, artifacts: Iterable[str]) -> None:
+        """Remove a generation of a user with the objects that it made, whoever asks. May be repeated."""
         Tombstone(record_id, owner, self.clock()).write(self.bucket)
-        for key in (*record["artifacts"].values(), keys.input_object(record_id), keys.record_object(record_id)):
+        for key in (*artifacts, keys.input_object(record_id), keys.record_object(record_id)):
             self.bucket.delete(key)
         logger.info("deleted", id=record_id)
 
@@ -176,7 +206,8 @@ class Library:
     def _missing(self) -> NotFound:
         return NotFound(f"There is no such {self.service.artifact}, or it is not yours.")
 
-    def _record(self, record_id: str) -> Record | None:
+    def record(self, record_id: str) -> Record | None:
+        """A record, whoever's it is; None when there is none. Raises ``ServiceUnavailable``."""
         stored = self.bucket.get(keys.record_object(record_id))
         if stored is None:
             return None
@@ -187,7 +218,7 @@ class Library:
             raise ServiceUnavailable("This record cannot be read.", retry_after=60) from error
 
     def _readable(self, record_id: str, caller: Identity | None) -> Record:
-        record = self._record(record_id) if ids.is_valid(record_id) else None
+        record = self.record(record_id) if ids.is_valid(record_id) else None
         if record is None or not records.readable_by(record, caller):
             raise self._missing()
         return record

@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import lru_cache
+from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, TypedDict, get_args, get_origin
 
 from core import ids, times
@@ -106,10 +107,14 @@ _TEXTS = ("id", "userId", "username", "service", "provider", "model", "prompt", 
 @lru_cache
 def _kinds(service: Service) -> Mapping[str, type | tuple[type, ...]]:
     """What a parameter that the API shows must be."""
-    return {
-        name: (float, int) if get_args(kind)[0] is float else get_origin(get_args(kind)[0]) or get_args(kind)[0]
-        for name, kind in {**service.shown, **service.told, **dict.fromkeys(_FALLBACK, Annotated[str, ""])}.items()
-    }
+    shown = {**service.shown, **service.told, **dict.fromkeys(_FALLBACK, Annotated[str, ""])}
+    return {name: _kind(get_args(kind)[0]) for name, kind in shown.items()}
+
+
+def _kind(annotation: Any) -> type | tuple[type, ...]:
+    if isinstance(annotation, UnionType):
+        return get_args(annotation)
+    return (float, int) if annotation is float else get_origin(annotation) or annotation
 
 
 def build(

@@ -48,6 +48,7 @@ class Service(Area):
     ``providers`` are who can generate, as ``"module:Class"``, and ``chain`` who does unless the stack says otherwise; on
     one machine ``local_chain`` does, or, where that is empty, the chain with the offline engine behind it.
     ``streams``: answers of the generating route may leave in pieces.
+    ``variables`` are what its generating function is told beside that, with values as the template writes them.
     ``sample`` is the body of a request that every chain serves.
     """
 
@@ -68,6 +69,7 @@ class Service(Area):
     body_bytes: int = 64 * 1024
     streams: bool = False
     memory: int = 1024
+    variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from core.errors import FieldError
 from generation.providers import Deadline
@@ -96,6 +96,15 @@ class TextProvider(Protocol):
 
     def stream(self, request: TextRequest, deadline: Deadline) -> TextStream:
         """Begin an answer. Raises ``ProviderError`` or ``PromptRefused``, and the stream does so, too."""
+        ...
+
+
+@runtime_checkable
+class CountsTokens(Protocol):
+    """A provider whose models take more tokens for a text than ``count_tokens`` says."""
+
+    def count_tokens(self, text: str) -> int:
+        """About how many tokens a text has, rather too many than too few."""
         ...
 
 

@@ -1,13 +1,17 @@
 """The chat provider that needs no network: SmolLM2-135M-Instruct, a demonstration. English, and often wrong."""
 
 import json
-from collections.abc import Generator, Iterator
+import math
+import re
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Self
 
+from core.errors import FieldError
+from core.settings import Setting
 from generation.providers import Deadline, ProviderError
-from generation.texts import FinishReason, Model, TextRequest, Usage
+from generation.texts import FinishReason, Model, TextRequest, Usage, count_tokens
 from model.connection import Answer, Connection, ServerGone
 from model.server import CONTEXT_TOKENS
 
@@ -17,6 +21,8 @@ LONGEST_ANSWER = 256
 
 # The model knows 8,192, but memory grows with it, and a prompt of 2,048 already takes most of a gateway's 29 seconds.
 _MODELS = (Model("smollm2-135m", CONTEXT_TOKENS, MODEL),)
+_SPELLED = re.compile(r"[^\x00-\x7f]+| ?[0-9]+")
+_MORE_TOKENS = 1.3
 
 
 class OfflineChat:
@@ -24,6 +30,7 @@ class OfflineChat:
 
     name = "offline"
     models = _MODELS
+    settings: ClassVar[tuple[Setting, ...]] = ()
 
     def __init__(self, connection: Connection | None = None) -> None:
         self._given = connection
@@ -31,6 +38,20 @@ class OfflineChat:
     @cached_property
     def _connection(self) -> Connection:
         return self._given or Connection()
+
+    @classmethod
+    def from_env(cls, _environ: Mapping[str, str]) -> Self:
+        """A provider that finds or starts the model when it is asked."""
+        return cls()
+
+    def refuses(self, request: TextRequest) -> FieldError | None:
+        """Nothing: how many tokens the messages have only the model's process knows."""
+        return None
+
+    def count_tokens(self, text: str) -> int:
+        """A small vocabulary: it has a token for each digit, and hardly more than bytes for what is not ASCII."""
+        spelled = sum(len(found.encode("utf-8", "replace")) for found in _SPELLED.findall(text))
+        return spelled + math.ceil(_MORE_TOKENS * count_tokens(_SPELLED.sub("", text)))
 
     def stream(self, request: TextRequest, deadline: Deadline) -> "OfflineStream":
         """Begin an answer; returns when it is this request's turn.

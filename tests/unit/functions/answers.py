@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from core import streaming
 from tests import events
 from tests.events import Event
 
@@ -69,7 +70,8 @@ def ask(function: ModuleType, event: Event) -> Answer:
     """Give a function an event and check what every answer must have."""
     # A gateway sends JSON and reads JSON.
     event = json.loads(json.dumps(event))
-    response = json.loads(json.dumps(function.handler(event, events.Context())))
+    answer = function.handler(event, events.Context())
+    response = json.loads(json.dumps(streaming.whole(answer) if streaming.is_streamed(answer) else answer))
     assert set(response) == {"statusCode", "body", "isBase64Encoded", "multiValueHeaders"}
     assert response["isBase64Encoded"] is False
     headers = {}

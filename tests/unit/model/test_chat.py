@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -329,3 +330,29 @@ def test_a_status_of_the_server_is_an_error() -> None:
     provider = OfflineChat(Scripted(500, []))  # type: ignore[arg-type]
     with pytest.raises(ProviderError, match="status 500"):
         provider.stream(ask("x"), Deadline(10))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The lighthouse keeper walked along the shore, thinking of ships.",
+        "El farero caminaba por la orilla, pensando en los barcos que habían pasado.",
+        "灯塔守望者沿着海岸走，想着以前来过的船只和风暴。",
+        "등대지기는 해안을 걸으며 배와 폭풍을 생각했다.",
+        "Смотритель маяка шёл по берегу и думал о кораблях.",
+        "1234567890 " * 4,
+        "🗼🚢🌊",
+    ],
+)
+def test_tokens_are_rather_counted_too_many_than_too_few(provider: OfflineChat, text: str) -> None:
+    of_form = tokens(provider, "a") - 1
+    real = tokens(provider, text * 5) - of_form
+    assert real <= provider.count_tokens(text * 5) < 3 * real
+
+
+def tokens(provider: OfflineChat, text: str) -> int:
+    """What the model's own process counts, with what the form of a conversation takes."""
+    body = {"messages": [{"role": "user", "content": text}]}
+    answer = provider._connection.post("/v1/chat/completions/input_tokens", body, Deadline(60))
+    count: int = json.loads(answer.read())["input_tokens"]
+    return count

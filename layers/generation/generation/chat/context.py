@@ -1,0 +1,97 @@
+"""What a model is shown of a session: the system prompt and the newest messages that fit, whole ones only."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from core.errors import FieldError
+from generation.chat.messages import ChatMessage
+from generation.text_chain import Candidate
+from generation.texts import CountsTokens, Message, Role, TextRequest, count_tokens
+
+# What the form of a conversation takes beside its words, as models of OpenAI's count it.
+TOKENS_A_MESSAGE: Final = 4
+TOKENS_AROUND: Final = 3
+LONGEST_ANSWER: Final = 1024
+"""The tokens that are left free for an answer whose length nobody said; a quarter of a small context."""
+
+
+class Context:
+    """Makes the request for each candidate, since each model has a context of its own.
+
+    ``earlier`` are the messages before the prompt, newest first; no more of them are taken than needed.
+    """
+
+    def __init__(
+        self,
+        prompt: str,
+        *,
+        system: str | None = None,
+        earlier: Iterable[ChatMessage] = (),
+        max_tokens: int | None = None,
+        temperature: float | None = None,
+    ) -> None:
+        self._fixed = [*([Message("system", system)] if system else []), Message("user", prompt)]
+        self._earlier = iter(earlier)
+        self._seen: list[Message] = []
+        self._tokens: dict[tuple[str, str], int] = {}
+        self._max_tokens = max_tokens
+        self._temperature = temperature
+
+    def request(self, candidate: Candidate) -> TextRequest | FieldError:
+        """What to ask the candidate for; an error when the prompt alone is too long for its model."""
+        model = candidate.model
+        answer = self.answer_tokens(model.context_tokens)
+        room = model.context_tokens - answer - TOKENS_AROUND
+        # No text has more tokens than bytes; counting takes time, and the counter's tables more.
+        newest = self._newest(room, _bytes)
+        if newest is None or self._left_out(len(newest)):
+            provider = candidate.provider
+            count = provider.count_tokens if isinstance(provider, CountsTokens) else count_tokens
+            newest = self._newest(room, lambda text: self._counted(provider.name, text, count))
+        if newest is None:
+            return FieldError("prompt", f"With the system prompt, longer than the {room} tokens that {model.id} takes.")
+        *system, prompt = self._fixed
+        return TextRequest(
+            (*system, *reversed(newest), prompt),
+            model.id,
+            max_tokens=None if self._max_tokens is None else answer,
+            temperature=self._temperature,
+        )
+
+    def answer_tokens(self, context_tokens: int) -> int:
+        """The tokens of a context that are for the answer: what was asked for, but never more than half."""
+        if self._max_tokens is None:
+            return min(LONGEST_ANSWER, context_tokens // 4)
+        return min(self._max_tokens, context_tokens // 2)
+
+    def _newest(self, room: int, size: Callable[[str], int]) -> list[Message] | None:
+        """The messages that fit, newest first; None when not even what must be there does."""
+        room -= sum(TOKENS_A_MESSAGE + size(message.content) for message in self._fixed)
+        if room < 0:
+            return None
+        fitting: list[Message] = []
+        for message in self._messages():
+            room -= TOKENS_A_MESSAGE + size(message.content)
+            if room < 0:
+                break
+            fitting.append(message)
+        return fitting
+
+    def _left_out(self, count: int) -> bool:
+        return next((True for place, _message in enumerate(self._messages()) if place == count), False)
+
+    def _messages(self) -> Iterator[Message]:
+        yield from self._seen
+        for stored in self._earlier:
+            role: Role = "assistant" if stored["role"] == "assistant" else "user"
+            self._seen.append(Message(role, stored["content"]))
+            yield self._seen[-1]
+
+    def _counted(self, provider: str, text: str, count: Callable[[str], int]) -> int:
+        if (provider, text) not in self._tokens:
+            self._tokens[provider, text] = count(text)
+        return self._tokens[provider, text]
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))

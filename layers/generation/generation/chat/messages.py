@@ -1,0 +1,160 @@
+"""The messages of a session: JSON Lines in S3, in segments of which only the last one is written to.
+
+A segment that has reached ``SEGMENT_BYTES`` is closed, and the next message begins another one. A write is one
+conditional PUT of a whole segment and adds nothing that is there already, so it may be repeated.
+"""
+
+import json
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Final, NotRequired
+
+from typing_extensions import TypedDict
+
+from core.description import Described
+from core.errors import ServiceUnavailable
+from generation import records
+from generation.chat.table import Key
+from generation.cursors import CursorSigner
+from generation.schemas import Id, NextCursor, Time
+from generation.storage import Bucket, Conflicted
+
+SEGMENT_BYTES: Final = 256 * 1024
+SEGMENTS_A_PAGE: Final = 2
+"""How many segments are read for a page at most; long messages make it a short one."""
+_CONTENT_TYPE = "application/x-ndjson"
+_POSITION = struct.Struct(">II")
+_ALL = 2**32 - 1
+# Nobody else writes while a session is held: more are lost only to writers that should not live any more.
+_RACES = 5
+
+
+class ChatUsage(TypedDict):
+    """What an answer took; ``usd`` is null where its price is not known."""
+
+    inputTokens: Annotated[int, Described(minimum=0, examples=[112])]
+    outputTokens: Annotated[int, Described(minimum=0, examples=[87])]
+    usd: float | None
+
+
+class ChatMessage(TypedDict):
+    """A message as it is kept and shown; who answered and what it took are told of answers."""
+
+    id: Annotated[Id, Described("UUIDv7; an answer's is its generation's.")]
+    role: Annotated[str, Described(enum=["user", "assistant"])]
+    content: str
+    createdAt: Time
+    model: NotRequired[Annotated[str, Described("What answered.")]]
+    usage: NotRequired[ChatUsage]
+
+
+class ChatMessages(TypedDict):
+    """A page of messages, newest first; ``nextCursor`` is null at the start of the session."""
+
+    items: list[ChatMessage]
+    nextCursor: NextCursor
+
+
+def prefix_of(key: Key) -> str:
+    """Where everything of a session is."""
+    return f"users/{key.user_id}/chat/sessions/{key.id}/"
+
+
+class Messages:
+    """The messages of one session, each segment read once. ``last`` is the number of the last one or one before it."""
+
+    def __init__(self, bucket: Bucket, key: Key, last: int, *, segment_bytes: int = SEGMENT_BYTES) -> None:
+        self.last = last
+        self.prefix = f"{prefix_of(key)}messages/"
+        self._bucket = bucket
+        self._segment_bytes = segment_bytes
+        self._read: dict[int, tuple[bytes, str | None]] = {}
+
+    def begin(self) -> None:
+        """Take it that there are none yet."""
+        self._read[0] = (b"", None)
+
+    def newest_first(self) -> Iterator[ChatMessage]:
+        """The messages, from the newest back; a segment is read when the ones after it are used up."""
+        for number in range(self.last, -1, -1):
+            yield from reversed(self._lines(number))
+
+    def page(self, signer: CursorSigner, *, limit: int, cursor: str | None) -> ChatMessages:
+        """A page, newest first, from at most ``SEGMENTS_A_PAGE`` segments.
+
+        Raises ``Unprocessable`` for a cursor that is not of this session.
+        """
+        number, end = (self.last, _ALL) if cursor is None else _POSITION.unpack(signer.open(cursor, self.prefix))
+        items: list[ChatMessage] = []
+        for _segment in range(SEGMENTS_A_PAGE):
+            lines = self._lines(number)
+            end = min(end, len(lines))
+            start = max(0, end - (limit - len(items)))
+            items += reversed(lines[start:end])
+            end = start
+            if end or not number:
+                break
+            number, end = number - 1, _ALL
+            if len(items) == limit:
+                break
+        following = signer.seal(_POSITION.pack(number, end), self.prefix) if end else None
+        return {"items": items, "nextCursor": following}
+
+    def append(self, messages: Sequence[ChatMessage]) -> None:
+        """Add messages, in their order, unless they are there; ``last`` is the segment that has them then.
+
+        Raises ``ServiceUnavailable``.
+        """
+        added = b"".join(records.dumps(message) + b"\n" for message in messages)
+        for _race in range(_RACES):
+            content, etag = self._stored(self.last)
+            if messages[-1]["id"] in {line["id"] for line in self._lines(self.last)}:
+                return
+            number = self.last
+            if len(content) >= self._segment_bytes:
+                number, content, etag = number + 1, b"", None
+            try:
+                self._bucket.replace(self._key(number), content + added, _CONTENT_TYPE, expected=etag, metadata={})
+            except Conflicted:
+                self._read.pop(number, None)
+            else:
+                # Its ETag is not known, so whoever goes on reads it again.
+                self._read.pop(number, None)
+                self.last = number
+                return
+            self.last = number
+        raise ServiceUnavailable("The session is busy.", retry_after=1, slug="storage-unavailable")
+
+    def numbers(self) -> list[int]:
+        """The numbers of the segments that are there, ascending."""
+        names = (key.removeprefix(self.prefix).removesuffix(".jsonl") for key in self._bucket.keys(self.prefix))
+        return sorted(int(name) for name in names if name.isdigit())
+
+    def answers(self, number: int) -> list[str]:
+        """The ids of the generations whose answers are in a segment."""
+        return [line["id"] for line in self._lines(number) if line["role"] == "assistant"]
+
+    def remove(self, number: int) -> None:
+        """Remove a segment."""
+        self._bucket.delete(self._key(number))
+        self._read.pop(number, None)
+
+    def _lines(self, number: int) -> list[ChatMessage]:
+        content, _etag = self._stored(number)
+        try:
+            lines: list[ChatMessage] = [json.loads(line) for line in content.split(b"\n") if line]
+            readable = all(isinstance(line["id"], str) and isinstance(line["content"], str) for line in lines)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            readable = False
+        if not readable:
+            raise ServiceUnavailable("The messages of this session cannot be read.", retry_after=60)
+        return lines
+
+    def _stored(self, number: int) -> tuple[bytes, str | None]:
+        if number not in self._read:
+            stored = self._bucket.get(self._key(number))
+            self._read[number] = (stored.content, stored.etag) if stored else (b"", None)
+        return self._read[number]
+
+    def _key(self, number: int) -> str:
+        return f"{self.prefix}{number:06d}.jsonl"

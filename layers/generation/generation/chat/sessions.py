@@ -1,0 +1,385 @@
+"""The sessions of users: what they are called, what they took, and whose turn it is.
+
+A session is one item of a DynamoDB table. ``used`` and ``starred_used`` order a user's sessions by their last use in an
+index each; a session that is being deleted has neither, and one without a star lacks the second, so that a page is one
+query. A turn holds a session by a lease, which ends by itself when the function that holds it must have ended; until
+its outcome is in the session, its id is in ``unsettled``. A commit takes the ids out and adds the usage in one write,
+so every turn counts once.
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Annotated, Any
+
+from typing_extensions import TypedDict
+
+from core import ids, settings, times
+from core.description import Described
+from core.errors import Conflict, NotFound
+from generation.chat import table
+from generation.chat.table import Item, Key, Table, Unmet, Value
+from generation.cursors import CursorSigner
+from generation.schemas import Id, NextCursor, Time
+
+_MOST_RETRY_SECONDS = 5
+_CURSOR = "chat/sessions"
+# What an item that is not being deleted has.
+_LIVES = "attribute_not_exists(deleting)"
+# DynamoDB keeps the word for itself.
+_ATTRIBUTES = {"system": "instructions"}
+
+
+class ChatSessionUsage(TypedDict):
+    """What all turns of a session took; ``usd`` is null where no price is known."""
+
+    inputTokens: Annotated[int, Described(minimum=0, examples=[412])]
+    outputTokens: Annotated[int, Described(minimum=0, examples=[287])]
+    usd: float | None
+
+
+class ChatSession(TypedDict):
+    """A session as the API shows it; ``title`` is null until its first turn gives it one."""
+
+    id: Id
+    title: Annotated[str | None, Described(examples=["What is a lighthouse for?"])]
+    model: Annotated[str | None, Described("What answers unless a call names another one; null for the default.")]
+    system: Annotated[str | None, Described("What stands before the messages; null for nothing.")]
+    starred: Annotated[bool, Described("Whether it is kept however long it is not used.")]
+    createdAt: Time
+    updatedAt: Annotated[Time, Described("When it was last used.")]
+    messages: Annotated[int, Described("How many it has.", minimum=0, examples=[4])]
+    usage: ChatSessionUsage
+
+
+class ChatSessions(TypedDict):
+    """A page of sessions, last used first; ``nextCursor`` is null at the end."""
+
+    items: list[ChatSession]
+    nextCursor: NextCursor
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What turns add to a session; ``micro_usd`` is None where no price is known."""
+
+    messages: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    micro_usd: int | None = None
+
+    def __add__(self, other: "Totals") -> "Totals":
+        known = [each for each in (self.micro_usd, other.micro_usd) if each is not None]
+        return Totals(
+            self.messages + other.messages,
+            self.input_tokens + other.input_tokens,
+            self.output_tokens + other.output_tokens,
+            sum(known) if known else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A session as it is stored. ``segment`` is the number of its messages' last segment, or of one before it."""
+
+    key: Key
+    title: str | None = None
+    model: str | None = None
+    system: str | None = None
+    starred: bool = False
+    updated_at: str = ""
+    totals: Totals = field(default_factory=Totals)
+    segment: int = 0
+    unsettled: frozenset[str] = frozenset()
+    lease_until: int = 0
+
+    @classmethod
+    def of(cls, item: Item) -> "Session":
+        """The session of an item."""
+        return cls(
+            key=Key(item["user_id"], item["id"]),
+            title=item.get("title"),
+            model=item.get("model"),
+            system=item.get("instructions"),
+            starred=item["starred"],
+            updated_at=item["updated"],
+            totals=Totals(item["messages"], item["input_tokens"], item["output_tokens"], item.get("micro_usd")),
+            segment=item["last_segment"],
+            unsettled=item.get("unsettled", frozenset()),
+            lease_until=item.get("lease_until", 0),
+        )
+
+    def view(self) -> ChatSession:
+        """The session as the API shows it."""
+        totals = self.totals
+        unpriced = None if totals.messages else 0.0
+        return {
+            "id": self.key.id,
+            "title": self.title,
+            "model": self.model,
+            "system": self.system,
+            "starred": self.starred,
+            "createdAt": times.rfc3339(ids.created_at(self.key.id)),
+            "updatedAt": self.updated_at,
+            "messages": totals.messages,
+            "usage": {
+                "inputTokens": totals.input_tokens,
+                "outputTokens": totals.output_tokens,
+                "usd": unpriced if totals.micro_usd is None else totals.micro_usd / 1_000_000,
+            },
+        }
+
+
+class LeaseLost(Exception):
+    """The turn no longer holds the session: it took longer than it may, or (``deleted``) the session is gone."""
+
+    def __init__(self, *, deleted: bool) -> None:
+        super().__init__("deleted" if deleted else "taken over")
+        self.deleted = deleted
+
+
+def missing() -> NotFound:
+    """There is no such session of the caller's."""
+    return NotFound("There is no such session, or it is not yours.")
+
+
+@dataclass(frozen=True, slots=True)
+class Sessions:
+    """All sessions. A session that is not there, is not the user's or is being deleted raises ``NotFound``."""
+
+    table: Table
+    clock: Callable[[], datetime] = times.now
+
+    def create(self, user: str, *, title: str | None, model: str | None, system: str | None) -> Session:
+        """A new session without messages."""
+        return self._put(user, {"title": title, "model": model, "instructions": system}, {})
+
+    def begin(
+        self, user: str, turn: str, seconds: float, *, title: str, model: str | None, system: str | None
+    ) -> Session:
+        """A new session that the turn holds for so many seconds."""
+        held: dict[str, Value] = {
+            "lease_turn": turn,
+            "lease_until": self._now() + math.ceil(seconds * 1000),
+            "unsettled": frozenset({turn}),
+        }
+        return self._put(user, {"title": title, "model": model, "instructions": system}, held)
+
+    def get(self, user: str, session_id: str) -> Session:
+        """One session."""
+        item = self.table.get(Key(user, session_id)) if ids.is_valid(session_id) else None
+        if item is None or "deleting" in item:
+            raise missing()
+        return Session.of(item)
+
+    def page(
+        self, user: str, signer: CursorSigner, *, limit: int, cursor: str | None, starred: bool | None
+    ) -> ChatSessions:
+        """A page, last used first, in one request; it may be short where items are large or left out.
+
+        Raises ``Unprocessable`` for a cursor that is not of this list.
+        """
+        order = "starred_used" if starred else "used"
+        name = f"{_CURSOR}/{user}/{starred}"
+        before = signer.open(cursor, name).decode() if cursor is not None else None
+        items, stopped = self.table.newest(
+            user, order, before=before, limit=limit + 1, only={"starred": False} if starred is False else None
+        )
+        shown = items[:limit]
+        is_last = len(items) <= limit and not stopped
+        following = None if is_last or not shown else signer.seal(shown[-1][order].encode(), name)
+        return {"items": [Session.of(item).view() for item in shown], "nextCursor": following}
+
+    def change(self, user: str, session_id: str, changes: Mapping[str, Any]) -> Session:
+        """Change what is named of title, starred, model and system; None takes a value away."""
+        if not changes:
+            return self.get(user, session_id)
+        stored = {_ATTRIBUTES.get(name, name): value for name, value in changes.items()}
+        values = {name: value for name, value in stored.items() if value is not None}
+        sets = [f"{name} = :{name}" for name in values]
+        removes = [name for name in stored if name not in values]
+        if changes.get("starred") is True:
+            sets.append("starred_used = used")
+        elif changes.get("starred") is False:
+            removes.append("starred_used")
+        change = (f"SET {', '.join(sets)}" if sets else "") + (f" REMOVE {', '.join(removes)}" if removes else "")
+        try:
+            return Session.of(self.table.update(self._key(user, session_id), change, _LIVES, values))
+        except Unmet:
+            raise missing() from None
+
+    def take(self, user: str, session_id: str, turn: str, seconds: float) -> Session:
+        """Let a turn hold the session, as it is then, for so many seconds.
+
+        Raises ``Conflict`` with ``Retry-After`` while another one holds it.
+        """
+        now = self._now()
+        try:
+            item = self.table.update(
+                self._key(user, session_id),
+                "SET lease_turn = :turn, lease_until = :until ADD unsettled :turns",
+                f"{_LIVES} AND (attribute_not_exists(lease_turn) OR lease_until < :now)",
+                {"turn": turn, "until": now + math.ceil(seconds * 1000), "now": now, "turns": frozenset({turn})},
+            )
+        except Unmet as unmet:
+            if unmet.item is None or "deleting" in unmet.item:
+                raise missing() from None
+            if unmet.item.get("lease_turn") == turn:
+                return Session.of(unmet.item)  # the first answer was lost on its way
+            left = math.ceil((unmet.item.get("lease_until", now) - now) / 1000)
+            raise Conflict(
+                "This session is answering another message. Send this one again when that is done.",
+                slug="session-busy",
+                headers={"Retry-After": str(max(1, min(_MOST_RETRY_SECONDS, left)))},
+            ) from None
+        return Session.of(item)
+
+    def commit(
+        self, session: Session, turn: str, totals: Totals, settled: Iterable[str], segment: int, title: str
+    ) -> None:
+        """End a turn: add what it took, take the settled ids out, put the session in front, free it.
+
+        Raises ``LeaseLost`` when the turn does not hold it any more.
+        """
+        updated = times.rfc3339(self.clock())
+        used = f"{updated}#{session.key.id}"
+        self._end(
+            session.key,
+            turn,
+            totals,
+            settled,
+            segment,
+            sets=["updated = :updated", "used = :used", "title = if_not_exists(title, :title)"],
+            values={"updated": updated, "used": used, "title": title},
+            starred=session.starred,
+        )
+
+    def release(self, session: Session, turn: str, totals: Totals, settled: Iterable[str], segment: int) -> None:
+        """End a turn that did not come to an answer; ``totals`` are of turns before it that it settled."""
+        self._end(session.key, turn, totals, settled, segment, sets=[], values={}, starred=None)
+
+    def abandon(self, session: Session, turn: str) -> None:
+        """Remove a new session whose first turn did not come to an answer."""
+        try:
+            self.table.delete(session.key, "lease_turn = :turn AND messages = :none", {"turn": turn, "none": 0})
+        except Unmet:
+            return
+
+    def _end(
+        self,
+        key: Key,
+        turn: str,
+        totals: Totals,
+        settled: Iterable[str],
+        segment: int,
+        *,
+        sets: list[str],
+        values: dict[str, Value],
+        starred: bool | None,
+    ) -> None:
+        adds = ["messages :messages", "input_tokens :input", "output_tokens :output"]
+        values = values | {
+            "turn": turn,
+            "messages": totals.messages,
+            "input": totals.input_tokens,
+            "output": totals.output_tokens,
+            "segment": segment,
+        }
+        if totals.micro_usd is not None:
+            adds.append("micro_usd :micro_usd")
+            values["micro_usd"] = totals.micro_usd
+        deletes = ""
+        if settled_ids := frozenset(settled):
+            deletes = " DELETE unsettled :settled"
+            values["settled"] = settled_ids
+        while True:
+            # A star may have come or gone since the turn began, and the index of stars has the order, too.
+            star = ["starred_used = :used"] if starred else []
+            condition = "lease_turn = :turn" + ("" if starred is None else " AND starred = :starred")
+            change = (
+                f"SET {', '.join([*sets, *star, 'last_segment = :segment'])} REMOVE lease_turn, lease_until "
+                f"ADD {', '.join(adds)}{deletes}"
+            )
+            try:
+                self.table.update(key, change, condition, values if starred is None else values | {"starred": starred})
+                return
+            except Unmet as unmet:
+                if unmet.item is None or "deleting" in unmet.item:
+                    raise LeaseLost(deleted=True) from None
+                if unmet.item.get("lease_turn") != turn or starred is None or unmet.item["starred"] == starred:
+                    raise LeaseLost(deleted=False) from None
+                starred = not starred
+
+    def mark(self, user: str, session_id: str, *, unused_since: str | None = None) -> Session:
+        """Begin a deletion: the session is hidden at once, and a turn that holds it loses it. May be repeated.
+
+        With ``unused_since`` only if it has no star and was not used since then; otherwise ``NotFound``.
+        """
+        values: dict[str, Value] = {"now": times.rfc3339(self.clock())}
+        condition = ""
+        if unused_since is not None:
+            condition = "(attribute_exists(deleting) OR (starred = :no AND updated < :since))"
+            values |= {"no": False, "since": unused_since}
+        try:
+            item = self.table.update(
+                self._key(user, session_id),
+                "SET deleting = if_not_exists(deleting, :now) REMOVE used, starred_used, lease_turn, lease_until",
+                condition,
+                values,
+            )
+        except Unmet:
+            raise missing() from None
+        return Session.of(item)
+
+    def forget(self, key: Key) -> None:
+        """Remove the item of a session whose messages are gone."""
+        self.table.delete(key)
+
+    def to_remove(self, *, unused_since: str | None, marked_before: str) -> Iterator[Key]:
+        """Sessions without a star that were not used since then, and those whose deletion began but did not end."""
+        values: dict[str, Value] = {"marked": marked_before}
+        condition = "deleting < :marked"
+        if unused_since is not None:
+            condition += f" OR ({_LIVES} AND starred = :no AND updated < :since)"
+            values |= {"no": False, "since": unused_since}
+        return self.table.scan(condition, values)
+
+    def _put(self, user: str, told: Mapping[str, str | None], more: Mapping[str, Value]) -> Session:
+        now = self.clock()
+        session_id = ids.new()
+        updated = times.rfc3339(now)
+        item: dict[str, Value] = {
+            "user_id": user,
+            "id": session_id,
+            "starred": False,
+            "updated": updated,
+            "used": f"{updated}#{session_id}",
+            "messages": 0,
+            "input_tokens": 0,
+            "output_tokens": 0,
+            "last_segment": 0,
+            **{name: value for name, value in told.items() if value is not None},
+            **more,
+        }
+        # One of this id is this one, and the first answer was lost on its way.
+        with suppress(Unmet):
+            self.table.put(item)
+        return Session.of(item)
+
+    def _key(self, user: str, session_id: str) -> Key:
+        if not ids.is_valid(session_id):
+            raise missing()
+        return Key(user, session_id)
+
+    def _now(self) -> int:
+        return int(self.clock().timestamp() * 1000)
+
+
+@lru_cache(maxsize=1)
+def open_sessions() -> Sessions:
+    """The sessions of this stack. Raises ``core.settings.SettingsError``."""
+    return Sessions(Table(table.client, settings.text(os.environ, "CHAT_TABLE")))

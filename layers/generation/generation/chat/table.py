@@ -1,0 +1,205 @@
+"""A DynamoDB table whose items have a user and an id: plain values in and out, conditional writes."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from core.errors import ServiceUnavailable
+from core.logging import logger
+from core.waiting import DeadlinePassed, Patience, within
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+Value = str | int | bool | frozenset[str]
+Item = Mapping[str, Any]
+
+# Over name, connection, answer and a second try: a caller waits for it.
+_SECONDS = 3.0
+_SCAN_SECONDS = 15.0
+ResultT = TypeVar("ResultT")
+
+
+class Unmet(Exception):
+    """The condition of a write does not hold; ``item`` is what is there, None when there is nothing."""
+
+    def __init__(self, item: Item | None) -> None:
+        super().__init__("the condition does not hold")
+        self.item = item
+
+
+class Key(NamedTuple):
+    """Which item."""
+
+    user_id: str
+    id: str
+
+
+class Table:
+    """The table and a client that may use it. Every failure of DynamoDB is ``ServiceUnavailable``."""
+
+    def __init__(self, client: "Callable[[], DynamoDBClient]", name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def get(self, key: Key) -> Item | None:
+        """The item as it is now; None when there is none."""
+        answer = self._ask(
+            lambda client: client.get_item(TableName=self._name, Key=_typed(key._asdict()), ConsistentRead=True)
+        )
+        return _plain(answer["Item"]) if "Item" in answer else None
+
+    def put(self, item: Mapping[str, Value]) -> None:
+        """Write a new item. Raises ``Unmet`` when there is one."""
+        self._conditional(
+            lambda client: client.put_item(
+                TableName=self._name, Item=_typed(item), ConditionExpression="attribute_not_exists(id)"
+            )
+        )
+
+    def update(self, key: Key, change: str, condition: str, values: Mapping[str, Value]) -> Item:
+        """The item after the change. Raises ``Unmet``; only an item that is there can meet a condition."""
+        # DynamoDB refuses an empty list of values.
+        given: dict[str, Any] = {"ExpressionAttributeValues": _values(values)} if values else {}
+        answer = self._conditional(
+            lambda client: client.update_item(
+                TableName=self._name,
+                Key=_typed(key._asdict()),
+                UpdateExpression=change,
+                ConditionExpression=f"attribute_exists(id) AND {condition}" if condition else "attribute_exists(id)",
+                ReturnValues="ALL_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                **given,
+            ),
+            key,
+        )
+        return _plain(answer["Attributes"])
+
+    def delete(self, key: Key, condition: str = "", values: Mapping[str, Value] | None = None) -> None:
+        """Remove an item; one that is not there is removed already. Raises ``Unmet``."""
+        more: dict[str, Any] = {}
+        if condition:
+            more = {"ConditionExpression": condition, "ExpressionAttributeValues": _values(values or {})}
+        self._conditional(
+            lambda client: client.delete_item(TableName=self._name, Key=_typed(key._asdict()), **more), key
+        )
+
+    def newest(
+        self, user_id: str, index: str, *, before: str | None, limit: int, only: Mapping[str, Value] | None = None
+    ) -> tuple[list[Item], bool]:
+        """Items of a user in the descending order of an index, which has its attribute's name, in one request.
+
+        ``only`` leaves out items with other values. The other result tells whether DynamoDB stopped before the end.
+        """
+        condition = "user_id = :user_id"
+        values: dict[str, Value] = {"user_id": user_id}
+        if before is not None:
+            condition += f" AND {index} < :before"
+            values["before"] = before
+        more: dict[str, Any] = {}
+        if only:
+            more["FilterExpression"] = " AND ".join(f"{name} = :{name}" for name in only)
+            values |= only
+        answer = self._ask(
+            lambda client: client.query(
+                TableName=self._name,
+                IndexName=index,
+                KeyConditionExpression=condition,
+                ExpressionAttributeValues=_values(values),
+                ScanIndexForward=False,
+                ConsistentRead=True,
+                Limit=limit,
+                **more,
+            )
+        )
+        return [_plain(item) for item in answer["Items"]], "LastEvaluatedKey" in answer
+
+    def scan(self, condition: str, values: Mapping[str, Value]) -> Iterator[Key]:
+        """The keys of all items that meet a condition; reads the whole table, a request per megabyte."""
+        start: dict[str, Any] = {}
+        while True:
+            options = start
+            answer = self._ask(
+                lambda client, options=options: client.scan(  # type: ignore[misc]
+                    TableName=self._name,
+                    FilterExpression=condition,
+                    ExpressionAttributeValues=_values(values),
+                    ProjectionExpression="user_id, id",
+                    **options,
+                ),
+                _SCAN_SECONDS,
+            )
+            for item in map(_plain, answer["Items"]):
+                yield Key(item["user_id"], item["id"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _conditional(self, question: "Callable[[DynamoDBClient], Any]", key: Key | None = None) -> Any:
+        client = self._client()
+
+        def ask(client: "DynamoDBClient") -> Any:
+            try:
+                return question(client)
+            except client.exceptions.ConditionalCheckFailedException as error:
+                return error
+
+        answer = self._ask(ask)
+        if isinstance(answer, client.exceptions.ConditionalCheckFailedException):
+            item: Any = answer.response.get("Item")
+            # Not every emulator tells what is there.
+            raise Unmet(_plain(item) if item else self.get(key) if key else None) from None
+        return answer
+
+    def _ask(self, question: "Callable[[DynamoDBClient], ResultT]", seconds: float = _SECONDS) -> ResultT:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            client = self._client()
+            return within(Patience(seconds), lambda: question(client))
+        except (BotoCoreError, ClientError, DeadlinePassed) as error:
+            logger.error("the table of sessions does not answer", error=type(error).__name__, detail=str(error))
+            raise ServiceUnavailable(
+                "Sessions cannot be reached at present. Try again in a moment.",
+                retry_after=2,
+                slug="storage-unavailable",
+            ) from error
+
+
+@lru_cache(maxsize=1)
+def client() -> "DynamoDBClient":
+    """DynamoDB, with this execution environment's role."""
+    import boto3
+    from botocore.config import Config
+
+    timeouts = Config(connect_timeout=0.5, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+    return boto3.client("dynamodb", config=timeouts)
+
+
+def _values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as expressions name them."""
+    return {f":{name}": _attribute(value) for name, value in values.items()}
+
+
+def _typed(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _attribute(value) for name, value in values.items()}
+
+
+def _attribute(value: Value) -> dict[str, Any]:
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, int):
+        return {"N": str(value)}
+    if isinstance(value, str):
+        return {"S": value}
+    return {"SS": sorted(value)}
+
+
+def _plain(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _value(*next(iter(attribute.items()))) for name, attribute in item.items()}
+
+
+def _value(kind: str, value: Any) -> Value:
+    if kind == "N":
+        return int(value)
+    return frozenset(value) if kind == "SS" else value

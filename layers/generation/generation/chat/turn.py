@@ -1,0 +1,330 @@
+"""One turn of a conversation: a message in, an answer out, both kept.
+
+What is written, in this order: the generation's input, its answer and its record, which commits the turn; the two
+messages; the session. Until the session is written, the turn's id is in it as unsettled. Whoever holds the session next
+looks for the record of such a turn, and settles it: its messages are added unless they are there, and what it took is
+counted. So wherever a worker ends, no message is lost or doubled, and nothing is counted twice.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from core import ids, times
+from core.errors import (
+    BadGateway,
+    Conflict,
+    GatewayTimeout,
+    ProblemError,
+    ServiceUnavailable,
+    Unauthorized,
+    Unprocessable,
+)
+from core.http import problem
+from core.identity import Identity
+from core.logging import logger
+from generation import keys, text_chain
+from generation.chain import Outcome
+from generation.chat.context import Context
+from generation.chat.messages import SEGMENT_BYTES, ChatMessage, Messages
+from generation.chat.sessions import LeaseLost, Session, Sessions, Totals, missing
+from generation.library import GENERATION_SECONDS, STORING_SECONDS, Library
+from generation.providers import Artifact, Deadline, PromptRefused, ProviderError, ProviderTimeout
+from generation.records import Generation
+from generation.services import CONTENT_TYPES
+from generation.text_chain import Begun, Candidate
+from generation.texts import TextProvider
+
+TITLE_CHARACTERS = 60
+# Clocks differ, and a function may be given a moment more than it was told.
+_LEASE_MARGIN_SECONDS = 5.0
+_SETTLING_SECONDS = 15.0
+
+Emit = Callable[[str, Mapping[str, Any]], None]
+"""Takes the events of an answer that leaves in pieces: ``start``, ``delta`` and, when it breaks off, ``error``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A message, and how it is to be answered; what is None the session or the model decides."""
+
+    prompt: str
+    session_id: str | None = None
+    model: str | None = None
+    system: str | None = None
+    temperature: float | None = None
+    max_tokens: int | None = None
+
+    def params(self, session_id: str | None) -> dict[str, Any]:
+        """The parameters as they are recorded."""
+        wanted = {
+            "model": self.model,
+            "system": self.system,
+            "temperature": self.temperature,
+            "maxTokens": self.max_tokens,
+        }
+        return {"sessionId": session_id} | {name: value for name, value in wanted.items() if value is not None}
+
+
+@dataclass(slots=True)
+class _Place:
+    """The session of a turn, its messages, and what turns before it left to be settled."""
+
+    session: Session
+    messages: Messages
+    is_new: bool = False
+    settled: list[str] = field(default_factory=list)
+    totals: Totals = field(default_factory=Totals)
+
+
+@dataclass(frozen=True, slots=True)
+class Conversations:
+    """Answers messages. Every failure before the answer is stored leaves a session as it was."""
+
+    library: Library
+    sessions: Sessions
+    providers: Sequence[TextProvider]
+    segment_bytes: int = SEGMENT_BYTES
+
+    def answer(
+        self,
+        asked: Asked,
+        *,
+        caller: Identity | None,
+        remaining_ms: int,
+        emit: Emit | None = None,
+        seconds: float = GENERATION_SECONDS,
+    ) -> Generation:
+        """The stored answer. With ``emit`` its events are told while it is written.
+
+        ``remaining_ms`` is what is left of the function's time, ``seconds`` the longest that writing may take. Raises
+        the chain's errors, ``Unauthorized``, ``NotFound``, ``Conflict`` while the session answers another message,
+        ``Unprocessable``, ``ServiceUnavailable``.
+        """
+        if asked.session_id is not None and caller is None:
+            raise Unauthorized("Sessions are for users: send an access token, or no sessionId.")
+        candidates = text_chain.candidates(self.providers, asked.model)
+        prompt_id = ids.new()
+        turn = ids.new()
+        start = time.monotonic()
+        deadline = Deadline(min(seconds, remaining_ms / 1000 - STORING_SECONDS))
+        lease_seconds = remaining_ms / 1000 + _LEASE_MARGIN_SECONDS
+        place = None
+        if caller is not None and asked.session_id is not None:
+            place = self._enter(caller.sub, asked.session_id, turn, lease_seconds)
+        begun: Begun | None = None
+        try:
+            if place and asked.model is None:
+                candidates = self._of_session(place.session)
+            context = Context(
+                asked.prompt,
+                system=asked.system or (place.session.system if place else None),
+                earlier=place.messages.newest_first() if place else (),
+                max_tokens=asked.max_tokens,
+                temperature=asked.temperature,
+            )
+            ask = text_chain.complete if emit is None else text_chain.begin
+            begun = ask(candidates, context.request, deadline)
+            first_piece_ms = _since(start)
+            if place is None and caller is not None:
+                place = self._begin(caller.sub, asked, turn, lease_seconds)
+            session_id = place.session.key.id if place else None
+            if emit:
+                about = {"id": turn, "sessionId": session_id, "provider": begun.provider, "model": begun.model}
+                emit("start", about)
+            broken = _write(begun, emit)
+        except Exception:
+            if begun:
+                begun.close()
+            if place:
+                self._leave(place, turn)
+            raise
+        latency_ms = _since(start)
+        usage = begun.usage
+        facts = {
+            "text": begun.text,
+            "finishReason": begun.finish_reason,
+            "inputTokens": usage.input_tokens,
+            "outputTokens": usage.output_tokens,
+            "tokensEstimated": usage.estimated,
+            "contextMessages": sum(message.role != "system" for message in begun.request.messages),
+            "firstPieceMs": first_piece_ms if emit else None,
+            "promptMessage": prompt_id,
+        }
+        usd = begun.cost_usd
+        artifact = Artifact(begun.text.encode(), CONTENT_TYPES["md"], begun.provider, begun.model, facts, usd)
+        try:
+            generation = self.library.keep(
+                turn,
+                Outcome(artifact, begun.fallback_from, begun.fallback_reason),
+                caller=caller,
+                prompt=asked.prompt,
+                params=asked.params(session_id),
+                latency_ms=latency_ms,
+            )
+        except Exception:
+            # The record may be there all the same, so the turn stays unsettled.
+            if place:
+                self._release(place, turn, place.settled)
+            raise
+        if place:
+            self._commit(place, turn, asked.prompt, begun.model, facts, usd)
+        if broken and emit:
+            emit("error", problem(broken).body or {})
+        return generation
+
+    def settle(self, session: Session) -> Session:
+        """The session with what a worker left that ended in the middle of a turn; at once when there is nothing.
+
+        Raises ``ServiceUnavailable``, ``NotFound``.
+        """
+        if not session.unsettled:
+            return session
+        turn = ids.new()
+        try:
+            place = self._enter(session.key.user_id, session.key.id, turn, _SETTLING_SECONDS)
+        except Conflict:
+            return session  # nothing is left: the turn is going on
+        self._leave(place, turn)
+        return self.sessions.get(session.key.user_id, session.key.id)
+
+    def _of_session(self, session: Session) -> list[Candidate]:
+        try:
+            return text_chain.candidates(self.providers, session.model)
+        except Unprocessable:
+            # The stack no longer has the session's model, which is not the caller's fault.
+            return text_chain.candidates(self.providers, None)
+
+    def _begin(self, user: str, asked: Asked, turn: str, seconds: float) -> _Place:
+        """A new session. Not before a provider has begun: when all of them fail, there was none."""
+        session = self.sessions.begin(
+            user, turn, seconds, title=title_of(asked.prompt), model=asked.model, system=asked.system
+        )
+        place = self._place(session, is_new=True)
+        place.messages.begin()
+        return place
+
+    def _enter(self, user: str, session_id: str, turn: str, seconds: float) -> _Place:
+        """Hold a session, and settle the turns whose workers ended."""
+        place = self._place(self.sessions.take(user, session_id, turn, seconds))
+        try:
+            for left in sorted(place.session.unsettled - {turn}):
+                record = self.library.record(left)
+                if record is not None and record["meta"]["params"].get("sessionId") == session_id:
+                    params, usd = record["meta"]["params"], record["cost"]["usd"]
+                    place.messages.append(_pair(left, record["prompt"], record["model"], params, usd))
+                    place.totals += _totals(params, usd)
+                place.settled.append(left)
+        except Exception:
+            self._leave(place, turn)
+            raise
+        return place
+
+    def _place(self, session: Session, *, is_new: bool = False) -> _Place:
+        messages = Messages(self.library.bucket, session.key, session.segment, segment_bytes=self.segment_bytes)
+        return _Place(session, messages, is_new)
+
+    def _commit(
+        self, place: _Place, turn: str, prompt: str, model: str, facts: Mapping[str, Any], usd: float | None
+    ) -> None:
+        """Put the turn into its session. Its record is there, so what fails now is made up for later."""
+        try:
+            place.messages.append(_pair(turn, prompt, model, facts, usd))
+            self.sessions.commit(
+                place.session,
+                turn,
+                place.totals + _totals(facts, usd),
+                [*place.settled, turn],
+                place.messages.last,
+                title_of(prompt),
+            )
+        except LeaseLost as lost:
+            logger.error("the session was lost in the middle of a turn", id=turn, deleted=lost.deleted)
+            if lost.deleted:
+                self._take_back(place, turn)
+                raise missing() from None
+        except ServiceUnavailable:
+            logger.error("the answer is not in its session yet", id=turn, session=place.session.key.id)
+            self._release(place, turn, place.settled)
+
+    def _take_back(self, place: _Place, turn: str) -> None:
+        """Remove what a turn wrote whose session was deleted meanwhile."""
+        service = self.library.service
+        artifact = keys.artifact_object(service, turn, service.extensions[0])
+        self.library.erase(turn, place.session.key.user_id, [artifact])
+        for number in place.messages.numbers():
+            place.messages.remove(number)
+
+    def _leave(self, place: _Place, turn: str) -> None:
+        """Free the session after a turn that stored nothing; a new one is gone."""
+        if place.is_new:
+            with _logged("a session that was begun for nothing is left", turn):
+                self.sessions.abandon(place.session, turn)
+        else:
+            self._release(place, turn, [*place.settled, turn])
+
+    def _release(self, place: _Place, turn: str, settled: Sequence[str]) -> None:
+        with _logged("the session is not free before its time", turn):
+            self.sessions.release(place.session, turn, place.totals, settled, place.messages.last)
+
+
+@contextmanager
+def _logged(message: str, turn: str) -> Iterator[None]:
+    """Let the caller have the error that led here: what fails now, time mends."""
+    try:
+        yield
+    except (LeaseLost, ServiceUnavailable) as error:
+        logger.error(message, id=turn, reason=str(error))
+
+
+def _write(begun: Begun, emit: Emit | None) -> ProblemError | None:
+    """Read the answer to its end; why it broke off, if it did."""
+    try:
+        for piece in begun:
+            if emit:
+                emit("delta", {"text": piece})
+    except (ProviderError, PromptRefused) as error:
+        logger.warning("an answer broke off", provider=begun.provider, reason=str(error))
+        kind = GatewayTimeout if isinstance(error, ProviderTimeout) else BadGateway
+        return kind(f"The answer broke off ({begun.provider}: {error}). What came is kept. Ask again.")
+    return None
+
+
+def _pair(turn: str, prompt: str, model: str, facts: Mapping[str, Any], usd: float | None) -> list[ChatMessage]:
+    """The messages of a turn, the same ones whoever writes them."""
+    prompt_id = facts["promptMessage"]
+    question: ChatMessage = {
+        "id": prompt_id,
+        "role": "user",
+        "content": prompt,
+        "createdAt": times.rfc3339(ids.created_at(prompt_id)),
+    }
+    answer: ChatMessage = {
+        "id": turn,
+        "role": "assistant",
+        "content": facts["text"],
+        "createdAt": times.rfc3339(ids.created_at(turn)),
+        "model": model,
+        "usage": {"inputTokens": facts["inputTokens"], "outputTokens": facts["outputTokens"], "usd": usd},
+    }
+    return [question, answer]
+
+
+def _totals(facts: Mapping[str, Any], usd: float | None) -> Totals:
+    micro_usd = None if usd is None else round(usd * 1_000_000)
+    return Totals(2, facts["inputTokens"], facts["outputTokens"], micro_usd)
+
+
+def title_of(prompt: str) -> str:
+    """What a session is called after its first message: its first line, or as many whole words as a title has."""
+    line = prompt.strip().splitlines()[0].strip()
+    if len(line) <= TITLE_CHARACTERS:
+        return line
+    words = line[: TITLE_CHARACTERS + 1].rpartition(" ")[0].rstrip()
+    return f"{words or line[:TITLE_CHARACTERS]}…"
+
+
+def _since(start: float) -> int:
+    return round((time.monotonic() - start) * 1000)
