@@ -28,11 +28,12 @@ SERVICE = Service(
     },
     told={"summary": Annotated[str, Described("Bullets are a list in Markdown.")]},
     providers={
+        "bedrock": "generation.summarizers.bedrock:BedrockSummary",
         "openai": "generation.summarizers.openai:OpenaiSummary",
         "pollinations": "generation.summarizers.pollinations:PollinationsSummary",
         "offline": "offline.summary:OfflineSummary",
     },
-    chain=("openai",),
+    chain=("bedrock",),
     limits=Limits(user=10, address=2),
     sample={
         "text": "The harbour of the old town was rebuilt after the storm. Its walls are of thicker stone now. "
