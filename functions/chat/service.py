@@ -38,12 +38,12 @@ SERVICE = Service(
         ],
     },
     providers={
+        "bedrock": "generation.bedrock:BedrockText",
         "openai": "generation.openai:OpenAi",
         "pollinations": "generation.pollinations_text:PollinationsText",
-        "bedrock": "generation.bedrock:BedrockText",
         "offline": "model.chat:OfflineChat",
     },
-    chain=("openai",),
+    chain=("bedrock",),
     # No text leaves a machine unless its owner says so.
     local_chain=("offline",),
     limits=Limits(user=20, address=4),

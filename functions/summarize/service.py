@@ -28,12 +28,12 @@ SERVICE = Service(
     },
     told={"summary": Annotated[str, Described("Bullets are a list in Markdown.")]},
     providers={
+        "bedrock": "generation.summarizers.bedrock:BedrockSummary",
         "openai": "generation.summarizers.openai:OpenaiSummary",
         "pollinations": "generation.summarizers.pollinations:PollinationsSummary",
-        "bedrock": "generation.summarizers.bedrock:BedrockSummary",
         "offline": "offline.summary:OfflineSummary",
     },
-    chain=("openai",),
+    chain=("bedrock",),
     # No text leaves a machine unless its owner says so.
     local_chain=("offline",),
     limits=Limits(user=10, address=2),

@@ -1,11 +1,11 @@
-"""Summaries by the models of Amazon Bedrock."""
+"""Summaries by Amazon Bedrock."""
 
 from generation.bedrock import BedrockText
 from generation.summaries import Summarizer
 
 
 class BedrockSummary(Summarizer):
-    """Summarises with Bedrock's models."""
+    """Summarises with its models."""
 
     writer = BedrockText
     settings = BedrockText.settings
