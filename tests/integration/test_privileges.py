@@ -8,8 +8,10 @@ from uuid import uuid4
 
 import pytest
 
+from generation.services import Service
 from tests.integration.client import Api, Platform
 from tests.integration.roles import Attempt, Caller, Stack, credentials
+from tests.services import SERVICES
 
 COUNTS = {"RateLimitTable UpdateItem"}
 DATABASE = {"DatabaseSecret GetSecretValue"}
@@ -62,15 +64,18 @@ NEEDS: dict[str, set[str]] = {
     "RootFunction": COUNTS,
     "DocsFunction": COUNTS,
     "MethodFunction": COUNTS,
-    **generation("Image"),
-    **generation("Tts"),
+    **{function: needs for service in SERVICES for function, needs in generation(service.pascal).items()},
     "HealthFunction": COUNTS
     | DATABASE
     | {"SigningSecret DescribeSecret"}
-    | {f"{service}Bucket ListBucket {kind}" for service in ("Image", "Tts") for kind in ("record", "history")},
+    | {
+        f"{service}Bucket ListBucket {kind}"
+        for service in (each.pascal for each in SERVICES)
+        for kind in ("record", "history")
+    },
     "ReindexFunction": {
         f"{service}Bucket {operation}"
-        for service in ("Image", "Tts")
+        for service in (each.pascal for each in SERVICES)
         for operation in (
             "GetObject record",
             "GetObject tombstone",
@@ -92,12 +97,12 @@ NEEDS: dict[str, set[str]] = {
 }
 
 
-def generated(platform: Platform, path: str, body: dict[str, str], artifact: str) -> dict[str, str]:
+def generated(platform: Platform, service: Service) -> dict[str, str]:
     """The keys of a generation, of which a record without a request would trouble the index."""
-    answer = Api(platform.api_url).post(path, body)
+    answer = Api(platform.api_url).post(f"/{service.name}/generate", dict(service.sample))
     assert answer.status_code == 201, answer.text
     keys = answer.json()["s3"]
-    return {"record": keys["record"], "artifact": keys[artifact]}
+    return {"record": keys["record"], "artifact": keys[service.artifact]}
 
 
 @pytest.fixture(scope="module")

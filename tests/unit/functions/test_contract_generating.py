@@ -243,6 +243,9 @@ def test_a_request_that_nobody_can_serve_is_422_that_names_the_field_and_leaves_
     assert calls.provider.asked == []
     calls.provider.refusal = None
     assert calls.post(calls.body("another"), key=KEY).status == 201
+    # It is told so whatever its key has answered before.
+    calls.provider.refusal = FieldError(calls.text, "Must be at most 7 bytes long.")
+    assert calls.post(key=KEY).wrong_fields() == {calls.text}
 
 
 @pytest.mark.usefixtures("answers_table")

@@ -148,23 +148,23 @@ def test_head_is_logged_as_such(log: Log) -> None:
 
 
 @pytest.mark.parametrize("module", ROUTES)
-def test_another_method_or_path_is_404(gateway: Gateway, module: str) -> None:
+def test_another_method_or_path_is_404(module: str) -> None:
     function, route, identity = handler_of(module), ROUTES[module], identity_for(module)
     parameters = {"id": "x", "asset": "x"}
     own = {"GET", "HEAD"} if route.method == "GET" else {route.method}
     for method in {"GET", "POST", "PUT", "PATCH", "DELETE"} - own:
-        ask(function, gateway(method, route.path, parameters=parameters, body="{}", identity=identity)).problem(404)
+        ask(function, events.aws(method, route.path, parameters=parameters, body="{}", identity=identity)).problem(404)
     if "HEAD" not in own:
-        head = ask(function, gateway("HEAD", route.path, parameters=parameters, identity=identity))
+        head = ask(function, events.aws("HEAD", route.path, parameters=parameters, identity=identity))
         assert (head.status, head.body) == (404, "")
-    ask(function, gateway(route.method, "/nothing/here/at/all", body="{}", identity=identity)).problem(404)
+    ask(function, events.aws(route.method, "/nothing/here/at/all", body="{}", identity=identity)).problem(404)
 
 
 @pytest.mark.parametrize("module", ROUTES)
-def test_a_page_of_another_origin_may_read_every_answer(gateway: Gateway, module: str) -> None:
+def test_a_page_of_another_origin_may_read_every_answer(module: str) -> None:
     route = ROUTES[module]
     origin = {"Origin": "https://app.example.com"}
-    event = gateway(
+    event = events.aws(
         "PATCH", route.path, parameters={"id": "x"}, body="{}", headers=origin, identity=identity_for(module)
     )
     refused = ask(handler_of(module), event)
@@ -184,20 +184,20 @@ def test_a_page_of_another_origin_may_read_every_answer(gateway: Gateway, module
 
 @pytest.mark.parametrize("module", POSTS)
 @pytest.mark.parametrize("name", ["not JSON: empty", "too large: 1 MB of prompt", "not valid: an array"])
-def test_a_page_of_another_origin_may_read_why_its_body_was_refused(gateway: Gateway, module: str, name: str) -> None:
+def test_a_page_of_another_origin_may_read_why_its_body_was_refused(module: str, name: str) -> None:
     status, body = bodies.REFUSED[name]
     headers = {"Origin": "https://app.example.com"}
-    event = gateway("POST", ROUTES[module].path, body=body, headers=headers, identity=identity_for(module))
+    event = events.aws("POST", ROUTES[module].path, body=body, headers=headers, identity=identity_for(module))
     answer = ask(handler_of(module), event)
     answer.problem(status)
     assert answer.headers["access-control-allow-origin"] == "*"
 
 
 @pytest.mark.parametrize("module", ROUTES)
-def test_a_preflight_is_answered(gateway: Gateway, module: str) -> None:
+def test_a_preflight_is_answered(module: str) -> None:
     route = ROUTES[module]
     headers = {"Origin": "https://app.example.com", "Access-Control-Request-Method": route.method}
-    answer = ask(handler_of(module), gateway("OPTIONS", route.path, parameters={"id": "x"}, headers=headers))
+    answer = ask(handler_of(module), events.aws("OPTIONS", route.path, parameters={"id": "x"}, headers=headers))
     assert answer.status == 204
     allowed = {name.strip().lower() for name in answer.headers["access-control-allow-headers"].split(",")}
     assert allowed >= {"authorization", "content-type", "idempotency-key"}
