@@ -30,6 +30,9 @@ WHOLE_TOUR = [
     *(201, 200, 200, 200, 204, 204),  # an account, its sessions and its password
     *(201, 201, 201, 200, 200, 200, 200),  # pictures, of which one is asked for twice
     *(201, 200, 200, 200, 200),  # speech
+    *(201, 200, 200, 200, 204),  # a summary
+    *(200, 201, 201, 200),  # a conversation, its second answer in pieces
+    *(200, 200, 200, 200, 200, 200, 200, 204, 204),  # what is kept of it, and away with it
     *(204, 204, 200, 204),  # away with it all
     *(200, 200, 200, 200, 200, 200, 200),  # what the platform tells of itself
     422,
