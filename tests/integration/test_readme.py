@@ -22,6 +22,7 @@ SHORT_TOUR = [
     *(201, 200),  # an account
     *(201, 200, 200),  # a picture
     *(201, 200),  # speech
+    *(201, 200),  # a summary, and an answer in pieces
     *(204, 200, 204),  # away with it
     *(200, 200),  # what the platform tells of itself
     422,

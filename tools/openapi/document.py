@@ -38,9 +38,9 @@ from tools.openapi.components import (
 from tools.sources import FUNCTIONS, ROOT
 
 INTRODUCTION = """\
-Accounts, images and speech behind one gateway.
+Accounts and services that generate, behind one gateway.
 
-Send an access token as `Authorization: Bearer …`; register or log in to get one. Images and speech may also be made
+Send an access token as `Authorization: Bearer …`; register or log in to get one. Most things may also be generated
 without one, within narrower limits.
 
 Every error is a problem (RFC 9457), and every answer has an `X-Request-Id` to quote to support. Fields that are not
