@@ -271,7 +271,12 @@ def test_a_filter_before_the_first_piece_is_a_refusal(provider: OpenAi, marker: 
 
 
 def test_messages_that_do_not_fit_may_fit_elsewhere(provider: OpenAi, fake: FakeOpenAi) -> None:
-    error = {"message": "too long", "type": "invalid_request_error", "param": "messages", "code": "context_length_exceeded"}
+    error = {
+        "message": "too long",
+        "type": "invalid_request_error",
+        "param": "messages",
+        "code": "context_length_exceeded",
+    }
     fake.script("body:400:" + quote(json.dumps({"error": error})))
     with pytest.raises(ProviderError, match=r"^status 400, context_length_exceeded$"):
         begin(provider, "a")
