@@ -79,7 +79,7 @@ def _sam(settings: Settings, *arguments: str | Path) -> list[str]:
 
 def _overrides(parameters: Mapping[str, str]) -> list[str]:
     # Quoted as SAM reads it: unquoted, JSON would end at its first mark.
-    quoted = {name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in parameters.items()}
+    quoted = {name: value.replace('"', '\\"') for name, value in parameters.items()}
     pairs = (f'ParameterKey={name},ParameterValue="{value}"' for name, value in quoted.items())
     return ["--parameter-overrides", *pairs]
 

@@ -110,7 +110,6 @@ def test_a_secret_that_is_named_wins_over_a_key() -> None:
         "mini=llama3.2:3b:131072,big=x/y:9",
         "a,b",
         "*",
-        'a\\"b',
     ],
 )
 def test_sam_reads_a_parameter_as_it_was_said(value: str) -> None:

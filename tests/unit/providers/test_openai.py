@@ -121,7 +121,7 @@ def test_the_key_goes_by_bearer_and_is_asked_for_at_each_call(http: HttpClient) 
     keys = iter(["good-key\n", "new-key"])
     with FakeOpenAi(keys=frozenset({"good-key", "new-key"})) as fake:
         provider = OpenAi(MODELS, fake.base_url, lambda: next(keys), http=http)
-        assert [next(begin(provider, "a")) for _ in range(2)] == ["You ", "You "]
+        assert ["".join(begin(provider, "a")) for _ in range(2)] == ["You said: a"] * 2
         assert [each.headers["authorization"] for each in fake.requests] == ["Bearer good-key", "Bearer new-key"]
 
 
