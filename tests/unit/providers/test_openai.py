@@ -98,8 +98,10 @@ def test_an_answer_that_reaches_its_limit_says_so(provider: OpenAi) -> None:
 @pytest.mark.parametrize("how", ["stall", "stall]][[unchunked"])
 def test_pieces_are_there_before_the_answer_is_over(provider: OpenAi, how: str) -> None:
     """The second half never comes."""
-    stream = begin(provider, f"a b c d [[{how}]]", seconds=20)
+    deadline = Deadline(20)
+    stream = provider.stream(TextRequest((Message("user", f"a b c d [[{how}]]"),)), deadline)
     assert next(stream) == "You "
+    assert deadline.remaining()
     stream.close()
 
 
