@@ -21,6 +21,12 @@ SECRET_KEY = "test"  # noqa: S105  the emulator's documented root credentials; i
 ARTIFACT_BUCKET = "sam-artifacts-llm-microservices"
 DATABASE_SECRET = "llm-microservices/database"  # noqa: S105  a name, not a secret
 
+# Keys of providers, by the variable that has them: the launcher puts each into a secret of this name.
+KEYS = {
+    "OPENAI_KEY": ("OpenaiSecretArn", "llm-microservices/openai"),
+    "POLLINATIONS_KEY": ("PollinationsSecretArn", "llm-microservices/pollinations"),
+}
+
 # Where the old platform had its services for images and for speech.
 LEGACY_PORTS = "8000,8001"
 
@@ -63,6 +69,8 @@ class Settings:
     aws_port: int
     template: Path
     parameters: Mapping[str, str] = field(default_factory=dict)
+    # By the parameter that has the secret's ARN.
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     # More ports of the API: those where the clients of the old services look for it.
     legacy_ports: tuple[int, ...] = ()
 
@@ -157,11 +165,13 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     fixed = {"PythonRuntime": python_runtime(), "Architecture": architecture()}
     here = local_parameters()
     chosen = {name: values.get(template.variable_of(name)) or here.get(name) for name in declared(path)}
+    keys = {parameter: values[name].strip() for name, (parameter, _) in KEYS.items() if values.get(name, "").strip()}
     return Settings(
         home=Path(values.get("LOCAL_DIR") or ROOT / ".local").resolve(),
         api_port=api_port,
         aws_port=aws_port,
         template=path,
         parameters={name: value for name, value in chosen.items() if value} | fixed,
+        keys={name: key for name, key in keys.items() if name in chosen and not chosen[name]},
         legacy_ports=_legacy_ports(values.get("LEGACY_PORTS", LEGACY_PORTS), (api_port, aws_port)),
     )

@@ -22,6 +22,7 @@ from localstack.settings import (
     ACCESS_KEY,
     ARTIFACT_BUCKET,
     DATABASE_SECRET,
+    KEYS,
     REGION,
     ROOT,
     SECRET_KEY,
@@ -77,7 +78,9 @@ def _sam(settings: Settings, *arguments: str | Path) -> list[str]:
 
 
 def _overrides(parameters: Mapping[str, str]) -> list[str]:
-    pairs = (f"ParameterKey={name},ParameterValue={value}" for name, value in parameters.items())
+    # Quoted as SAM reads it: unquoted, JSON would end at its first mark.
+    quoted = {name: value.replace('"', '\\"') for name, value in parameters.items()}
+    pairs = (f'ParameterKey={name},ParameterValue="{value}"' for name, value in quoted.items())
     return ["--parameter-overrides", *pairs]
 
 
@@ -102,7 +105,8 @@ def _reason(log: Path) -> str:
 def fingerprint(settings: Settings) -> str:
     """Everything that a deployment depends on."""
     folders = [settings.template.parent / name for name in ("layers", "functions")]
-    return _digest(settings, [path for folder in folders for path in packages.files(folder)])
+    sources = _digest(settings, [path for folder in folders for path in packages.files(folder)])
+    return hashlib.sha256(json.dumps([sources, dict(settings.keys)]).encode()).hexdigest()
 
 
 def _digest(settings: Settings, sources: Iterable[Path]) -> str:
@@ -186,15 +190,15 @@ def _ensure_bucket(settings: Settings) -> None:
         s3.create_bucket(Bucket=ARTIFACT_BUCKET)
 
 
-def _put_database_secret(settings: Settings, database_url: str) -> str:
-    """Store the connection string where the template expects it; the secret's ARN."""
+def _put_secret(settings: Settings, name: str, text: str) -> str:
+    """Store what the template expects in a secret; the secret's ARN."""
     secrets = client(settings, "secretsmanager")
     try:
-        current = secrets.get_secret_value(SecretId=DATABASE_SECRET)
+        current = secrets.get_secret_value(SecretId=name)
     except secrets.exceptions.ResourceNotFoundException:
-        return str(secrets.create_secret(Name=DATABASE_SECRET, SecretString=database_url)["ARN"])
-    if current["SecretString"] != database_url:
-        secrets.put_secret_value(SecretId=DATABASE_SECRET, SecretString=database_url)
+        return str(secrets.create_secret(Name=name, SecretString=text)["ARN"])
+    if current["SecretString"] != text:
+        secrets.put_secret_value(SecretId=name, SecretString=text)
     return str(current["ARN"])
 
 
@@ -283,7 +287,12 @@ def deploy(settings: Settings, built_template: Path, database_url: str, endpoint
     Raises CommandFailed with CloudFormation's own reason when the stack does not come up.
     """
     _ensure_bucket(settings)
-    parameters = {"DatabaseSecretArn": _put_database_secret(settings, database_url), **settings.parameters}
+    secrets = {"DatabaseSecretArn": (DATABASE_SECRET, database_url)}
+    secrets |= {
+        parameter: (name, settings.keys[parameter]) for parameter, name in KEYS.values() if parameter in settings.keys
+    }
+    put = {parameter: _put_secret(settings, name, text) for parameter, (name, text) in secrets.items()}
+    parameters = {**put, **settings.parameters}
     _repair(settings)
     command = _sam(
         settings, "deploy", "--config-file", ROOT / "samconfig.toml", "--config-env", "local", "--template-file",

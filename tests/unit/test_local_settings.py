@@ -5,9 +5,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from localstack import services, settings
+from localstack import services, settings, stack
 from localstack.console import CommandFailed
 from localstack.live import SourceError, Sources
+from samcli.cli.types import CfnParameterOverridesType  # type: ignore[import-untyped]
 
 from generation.services import Service
 
@@ -114,3 +115,31 @@ def test_the_same_sources_are_the_same_package_and_others_another_one(sources: S
     assert sources.package(("image",), layers) != before
     (sources.layers / "core/core/__init__.py").unlink()
     assert "core/__init__.py" not in names(sources.package(("image",), layers))
+
+
+def test_a_providers_key_goes_to_its_secret_and_is_shown_nowhere() -> None:
+    loaded = settings.load(TEMPLATE | {"POLLINATIONS_KEY": "sk-1 ", "OPENAI_KEY": ""})
+    assert loaded.keys == {"PollinationsSecretArn": "sk-1"}
+    assert "sk-1" not in repr(loaded)
+    assert "sk-1" not in loaded.parameters.values()
+
+
+def test_a_secret_that_is_named_wins_over_a_key() -> None:
+    said = {"POLLINATIONS_KEY": "sk-1", "POLLINATIONS_SECRET_ARN": "arn:aws:secretsmanager:us-east-1:1:secret:mine"}
+    loaded = settings.load(TEMPLATE | said)
+    assert loaded.keys == {}
+    assert loaded.parameters["PollinationsSecretArn"] == said["POLLINATIONS_SECRET_ARN"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        '{"openai/gpt x": {"inputPerMillion": 0.15}, "a/*": {}}',
+        "mini=llama3.2:3b:131072,big=x/y:9",
+        "a,b",
+        "*",
+    ],
+)
+def test_sam_reads_a_parameter_as_it_was_said(value: str) -> None:
+    (_, *said) = stack._overrides({"ModelPrices": value})
+    assert CfnParameterOverridesType().convert(tuple(said), None, None) == {"ModelPrices": value}

@@ -236,9 +236,7 @@ class BedrockImage:
             return FieldError("prompt", f"Must be at most {_LONGEST_PROMPT} characters long.")
         sides = request.width, request.height
         if any(side % _STEP or not _SMALLEST_SIDE <= side <= _LARGEST_SIDE for side in sides):
-            return FieldError(
-                "size", f"Each side must be {_SMALLEST_SIDE} to {_LARGEST_SIDE} and divisible by {_STEP}."
-            )
+            return FieldError("size", f"Each side: {_SMALLEST_SIDE} to {_LARGEST_SIDE} and divisible by {_STEP}.")
         if max(sides) > _LARGEST_RATIO * min(sides):
             return FieldError("size", f"A side must be at most {_LARGEST_RATIO} times as long as the other.")
         if request.width * request.height >= _MOST_PIXELS:

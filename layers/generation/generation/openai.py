@@ -129,7 +129,9 @@ class OpenAi:
 
     def _error(self, failure: Failure) -> ProviderError | PromptRefused:
         """What an answer means that is no text."""
-        if failure.status in _REFUSALS and not _NOT_THE_PROMPT.search(failure.message):
+        # A context that is too small for the messages is this model's.
+        is_of_the_model = "context" in failure.code or _NOT_THE_PROMPT.search(failure.message)
+        if failure.status in _REFUSALS and not is_of_the_model:
             return PromptRefused(failure.reason)
         return ProviderError(failure.reason)
 

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode, urljoin
 
 from core.errors import FieldError
 from core.settings import READ_SECRET, Setting
-from generation import media
+from generation import media, prices
 from generation.http_client import Answer, HttpClient
 from generation.pictures import ImageRequest
 from generation.providers import Artifact, Deadline, PromptRefused, ProviderError
@@ -41,7 +41,7 @@ class Pollinations:
     """
 
     name = "pollinations"
-    settings = (KEY, HOST, KEYLESS_HOST)
+    settings = (KEY, HOST, KEYLESS_HOST, prices.PRICES)
 
     def __init__(
         self,
@@ -90,7 +90,9 @@ class Pollinations:
         image = media.image_type(content)
         if image is None:
             raise ProviderError("not an image")
-        return Artifact(content, image.content_type, provider=self.name, model=request.model)
+        # The keyless host costs nothing.
+        cost = prices.usd(self.name, request.model, pictures=1) if key else 0.0
+        return Artifact(content, image.content_type, provider=self.name, model=request.model, cost_usd=cost)
 
     def _get(self, base: str, request: ImageRequest, key: str, deadline: Deadline) -> bytes:
         headers = _headers(key) | {"Accept": "image/*"}

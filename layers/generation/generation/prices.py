@@ -16,7 +16,7 @@ from core.settings import Setting, SettingsError
 PRICES = Setting(
     "ModelPrices",
     'Prices that add to or override the known ones, in USD as JSON: {"provider/model": {"inputPerMillion": 0.15, '
-    '"outputPerMillion": 0.6}}; also perPicture, perAudioSecond, charactersPerMillion. The model * stands for all others.',
+    '"outputPerMillion": 0.6}}; also perPicture, perAudioSecond, charactersPerMillion. The model * is for all others.',
 )
 
 # What is counted and what it is counted by.

@@ -293,3 +293,12 @@ def test_the_deadline_holds_over_tls(http: HttpClient, tmp_path: Path, monkeypat
 def test_it_has_the_public_hosts_by_default() -> None:
     assert SUPPORTED_URL.startswith("https://gen.pollinations.ai/")
     assert KEYLESS_URL.startswith("https://image.pollinations.ai/")
+
+
+def test_a_picture_that_is_paid_for_costs_what_the_stack_says_or_nobody_knows(
+    fake_pollinations: FakePollinations, http: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = with_key(fake_pollinations, http, "good-key")
+    assert draw(provider, "a cat").cost_usd is None
+    monkeypatch.setenv("MODEL_PRICES", '{"pollinations/flux": {"perPicture": 0.002}}')
+    assert draw(provider, "a cat").cost_usd == 0.002
