@@ -49,9 +49,7 @@ def local_parameters() -> dict[str, str]:
         "DefaultRateLimit": "60000",
     }
     for service in services.generating():
-        chain = service.local_chain or (
-            *service.chain, *({OFFLINE} & service.providers.keys() - set(service.chain))
-        )
+        chain = service.local_chain or (*service.chain, *({OFFLINE} & service.providers.keys() - set(service.chain)))
         parameters |= {
             f"{service.pascal}Providers": ",".join(chain),
             f"{service.pascal}RateLimit": "6000",

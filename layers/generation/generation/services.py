@@ -45,8 +45,8 @@ class Service(Area):
     endings that a file may have.
     ``shown`` are the parameters of a record that ``meta`` of the API shows, ``told`` those beside ``meta``: names with
     their types, annotated for the description.
-    ``providers`` are who can generate, as ``"module:Class"``, and ``chain`` who does unless the stack says otherwise; on
-    one machine ``local_chain`` does, or, where that is empty, the chain with the offline engine behind it.
+    ``providers`` are who can generate, as ``"module:Class"``, and ``chain`` who does unless the stack says otherwise.
+    On one machine ``local_chain`` does, or, where that is empty, the chain with the offline engine behind it.
     ``streams``: answers of the generating route may leave in pieces.
     ``variables`` are what its generating function is told beside that, with values as the template writes them.
     ``sample`` is the body of a request that every chain serves.
