@@ -1,14 +1,25 @@
-"""Bedrock and Polly as the emulator has them: texts in the wire's own form, and what the functions' roles allow."""
+"""Bedrock as the emulator has it: texts in the wire's own form, and what the functions' roles allow."""
+
+import boto3
+from botocore.config import Config
 
 from generation.bedrock import BedrockText
 from generation.providers import Deadline
 from generation.texts import Message, Model, TextRequest
-from tests.integration.client import Api, Platform, assert_problem
+from tests.integration.client import Api, Platform
 
 
 def test_the_emulators_bedrock_streams_a_text(platform: Platform) -> None:
     model = Model("nova", 128000, "us.amazon.nova-micro-v1:0")
-    provider = BedrockText((model,), platform.aws("bedrock-runtime"))
+    client = boto3.client(
+        "bedrock-runtime",
+        endpoint_url=f"http://localhost:{platform.aws_port}",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(proxies={}),
+    )
+    provider = BedrockText((model,), client)
     request = TextRequest((Message("system", "Be kind."), Message("user", "Hello")), max_tokens=20)
     stream = provider.stream(request, Deadline(30))
     assert len(list(stream)) > 1
@@ -23,9 +34,3 @@ def test_a_function_asks_bedrock_for_what_the_stack_lists_alone(platform: Platfo
     meta = answer.json()["meta"]
     assert (meta["provider"], meta["fallbackFrom"]) == ("offline", "bedrock")
     assert meta["fallbackReason"].startswith("AccessDenied")
-
-
-def test_a_function_whose_chain_does_not_name_polly_may_not_ask_it(platform: Platform, api: Api) -> None:
-    with platform.variables("TtsGenerateFunction", PROVIDERS="polly"):
-        answer = api.post("/tts/generate", {"prompt": "Good morning."})
-    assert_problem(answer, 502)
