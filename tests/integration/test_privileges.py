@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from tests.integration import chat_needs
 from tests.integration.client import Api, Platform
 from tests.integration.roles import Attempt, Caller, Stack, credentials
 
@@ -64,13 +65,14 @@ NEEDS: dict[str, set[str]] = {
     "MethodFunction": COUNTS,
     **generation("Image"),
     **generation("Tts"),
+    **generation("Chat"),
     "HealthFunction": COUNTS
     | DATABASE
     | {"SigningSecret DescribeSecret"}
-    | {f"{service}Bucket ListBucket {kind}" for service in ("Image", "Tts") for kind in ("record", "history")},
+    | {f"{service}Bucket ListBucket {kind}" for service in ("Image", "Tts", "Chat") for kind in ("record", "history")},
     "ReindexFunction": {
         f"{service}Bucket {operation}"
-        for service in ("Image", "Tts")
+        for service in ("Image", "Tts", "Chat")
         for operation in (
             "GetObject record",
             "GetObject tombstone",
@@ -90,6 +92,8 @@ NEEDS: dict[str, set[str]] = {
         "JwksParameter PutParameter",
     },
 }
+for function, needs in chat_needs.MORE.items():
+    NEEDS[function] = NEEDS.get(function, set()) | needs
 
 
 def generated(platform: Platform, path: str, body: dict[str, str], artifact: str) -> dict[str, str]:
@@ -109,10 +113,12 @@ def stack(platform: Platform) -> Iterator[Stack]:
     objects = {}
     for bucket, service, path, body, artifact in (
         ("ImageBucket", "image", "/image/generate", {"prompt": "a cat", "size": "64x64"}, "image"),
+        ("ChatBucket", "chat", "/chat/generate", {"prompt": "hello"}, "text"),
         ("TtsBucket", "tts", "/tts/generate", {"prompt": "hello"}, "audio"),
     ):
         made = {
             "history": f"users/{probe}/{service}/history/2026/01/01.jsonl",
+            "session": f"users/{probe}/{service}/sessions/{probe}/messages/000000.jsonl",
             "profile": f"users/{probe}/profile.json",
             "tombstone": f"deleted/2026/01/01/{probe}.json",
             "other": f"other/{probe}",
@@ -122,7 +128,7 @@ def stack(platform: Platform) -> Iterator[Stack]:
         objects[bucket] = made | generated(platform, path, body, artifact)
     yield replace(found, objects=objects)
     for bucket, kinds in objects.items():
-        for kind in ("history", "profile", "tombstone", "other"):
+        for kind in ("history", "session", "profile", "tombstone", "other"):
             owner.client("s3").delete_object(Bucket=found.resources["AWS::S3::Bucket"][bucket], Key=kinds[kind])
 
 
