@@ -37,7 +37,8 @@ class NewChatSession(BaseModel):
 class ChatSessionChanges(BaseModel):
     """What to change of a session: null takes its model or its system prompt away."""
 
-    title: Title = Field(default="")
-    starred: Annotated[bool, Field(strict=True)] = False
+    # Made, so that the description tells no default: what is not sent stays as it is.
+    title: Title = Field(default_factory=str)
+    starred: Annotated[bool, Field(strict=True)] = Field(default_factory=bool)
     model: ModelName | None = None
     system: SystemPrompt | None = None

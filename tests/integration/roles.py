@@ -119,6 +119,9 @@ def _queue(queue: str, url: str) -> Iterator[Attempt]:
 
 def _table(table: str, name: str) -> Iterator[Attempt]:
     value = {":value": {"S": "nothing"}}
+    if table == "ChatTable":
+        yield from _table_of_users(table, name, value)
+        return
     update = {"UpdateExpression": "SET nothing = :value", "ExpressionAttributeValues": value}
     query = {"KeyConditionExpression": "id = :value", "ExpressionAttributeValues": value}
     for operation, method, arguments in (
@@ -127,6 +130,24 @@ def _table(table: str, name: str) -> Iterator[Attempt]:
         ("UpdateItem", "update_item", {"Key": ITEM} | update | IF_THERE),
         ("DeleteItem", "delete_item", {"Key": ITEM} | IF_THERE),
         ("Query", "query", query),
+        ("Scan", "scan", {"Limit": 1}),
+    ):
+        error = "ConditionalCheckFailedException" if "ConditionExpression" in arguments else ""
+        yield Attempt(f"{table} {operation}", "dynamodb", method, {"TableName": name} | arguments, error)
+
+
+def _table_of_users(table: str, name: str, value: Mapping[str, Any]) -> Iterator[Attempt]:
+    """The same for a table whose items have a user and an id, and an index."""
+    item = ITEM | {"user_id": {"S": "nobody"}}
+    update = {"UpdateExpression": "SET nothing = :value", "ExpressionAttributeValues": value}
+    query = {"KeyConditionExpression": "user_id = :value", "ExpressionAttributeValues": value}
+    for operation, method, arguments in (
+        ("GetItem", "get_item", {"Key": item}),
+        ("PutItem", "put_item", {"Item": item} | IF_THERE),
+        ("UpdateItem", "update_item", {"Key": item} | update | IF_THERE),
+        ("DeleteItem", "delete_item", {"Key": item} | IF_THERE),
+        ("Query", "query", query),
+        ("Query used", "query", query | {"IndexName": "used"}),
         ("Scan", "scan", {"Limit": 1}),
     ):
         error = "ConditionalCheckFailedException" if "ConditionExpression" in arguments else ""

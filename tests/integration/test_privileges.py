@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from generation.services import Service
+from tests.integration import chat_needs
 from tests.integration.client import Api, Platform
 from tests.integration.roles import Attempt, Caller, Stack, credentials
 from tests.services import SERVICES
@@ -95,6 +96,8 @@ NEEDS: dict[str, set[str]] = {
         "JwksParameter PutParameter",
     },
 }
+for function, needs in chat_needs.MORE.items():
+    NEEDS[function] = NEEDS.get(function, set()) | needs
 
 
 def generated(platform: Platform, service: Service) -> dict[str, str]:
@@ -116,6 +119,7 @@ def stack(platform: Platform) -> Iterator[Stack]:
         service, bucket = each.name, f"{each.pascal}Bucket"
         made = {
             "history": f"users/{probe}/{service}/history/2026/01/01.jsonl",
+            "session": f"users/{probe}/{service}/sessions/{probe}/messages/000000.jsonl",
             "profile": f"users/{probe}/profile.json",
             "tombstone": f"deleted/2026/01/01/{probe}.json",
             "other": f"other/{probe}",
@@ -125,7 +129,7 @@ def stack(platform: Platform) -> Iterator[Stack]:
         objects[bucket] = made | generated(platform, each)
     yield replace(found, objects=objects)
     for bucket, kinds in objects.items():
-        for kind in ("history", "profile", "tombstone", "other"):
+        for kind in ("history", "session", "profile", "tombstone", "other"):
             owner.client("s3").delete_object(Bucket=found.resources["AWS::S3::Bucket"][bucket], Key=kinds[kind])
 
 
