@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.integration.client import PASSWORD, SECRETS, Api, Platform, User, assert_problem, eventually
+from tests.services import NAMES, SERVICES
 
 
 def written(platform: Platform) -> Iterator[str]:
@@ -28,6 +29,9 @@ def used(platform: Platform, ana: User) -> Platform:
     """A platform that has seen one of each secret at least."""
     made = ana.post("/image/generate", {"prompt": "a very private prompt of hers", "size": "64x64"}).json()
     ana.post("/tts/generate", {"prompt": "another private prompt [[status:503]]"})
+    for service in SERVICES:
+        asked = next(iter(service.sample))
+        ana.post(f"/{service.name}/generate", {**service.sample, asked: f"private words for {service.name}"})
     assert "X-Amz-Signature" in ana.get(f"/image/{made['id']}/download").json()["url"]
     ana.get(f"/image/{made['id']}/download?redirect=true")
     refreshed = ana.post("/auth/refresh", {"refreshToken": ana.refresh_token}).json()["refreshToken"]
@@ -35,6 +39,7 @@ def used(platform: Platform, ana: User) -> Platform:
     ana.post("/auth/logout", {"refreshToken": refreshed})
     assert eventually(lambda: any(made["id"] in line for line in written(platform)))
     assert {PASSWORD, ana.token, ana.refresh_token, refreshed, "a very private prompt of hers"} <= SECRETS
+    assert {f"private words for {name}" for name in NAMES} <= SECRETS
     return platform
 
 

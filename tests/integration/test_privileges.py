@@ -21,7 +21,7 @@ CURSORS = {"CursorSecret GetSecretValue"}
 
 
 def generation(service: str) -> dict[str, set[str]]:
-    """What the functions of the image and of the speech service need; it is the same on each one's own bucket."""
+    """What the functions of every generating service need; it is the same on each one's own bucket."""
     bucket, queue = f"{service}Bucket", f"{service}RecordQueue"
 
     def objects(operation: str, *kinds: str) -> set[str]:

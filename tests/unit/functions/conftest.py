@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from core import ids, identity
+from core import identity, ids
 from generation import answers, chain, cursors, library, settings
 from generation.chat import removal, sessions
 from generation.chat import table as chat_table

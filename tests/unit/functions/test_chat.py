@@ -24,6 +24,7 @@ from tests.unit.functions.answers import Answer, ask
 from tests.unit.generation.text_stand_ins import Writer, breaking
 from tests.unit.stand_ins import ANA, BEN
 
+
 @pytest.fixture
 def writer(bucket: str, answers_table: str, monkeypatch: pytest.MonkeyPatch) -> Writer:
     """The provider that the functions are configured with, on a stack of their own."""

@@ -16,7 +16,7 @@ from tests.events import Gateway
 from tests.unit.conftest import Log
 from tests.unit.functions.answers import Answer
 from tests.unit.functions.calls import KEY, Calls, stored
-from tests.unit.stand_ins import ADMIN, ANA, BEN, CONTENT, Watch, environment_caches_cleared, is_generic, model_of
+from tests.unit.stand_ins import ADMIN, ANA, BEN, CONTENT, Watch, environment_caches_cleared, is_generic
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -78,9 +78,7 @@ def test_no_call_accepts_a_body_that_is_not_its_request(gateway: Gateway, module
 def test_no_call_accepts_a_body_that_is_not_text(module: str) -> None:
     method, path, identity = ROUTES[module].method, ROUTES[module].path, identity_for(module)
     for body in [*map(events.in_base64, bodies.BINARY.values()), "{}", "a", "eyJ9=", "é", "===="]:
-        event = events.aws(
-            method, path, parameters={"id": "x"}, body=body, base64_encoded=True, identity=identity
-        )
+        event = events.aws(method, path, parameters={"id": "x"}, body=body, base64_encoded=True, identity=identity)
         ask(handler_of(module), event).problem(400)
 
 

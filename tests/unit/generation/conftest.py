@@ -4,10 +4,10 @@ from itertools import count
 from typing import TYPE_CHECKING
 from unittest import mock
 
-import boto3
 import pytest
 from moto import mock_aws
 
+from core import aws
 from generation import segments, storage
 from generation.library import Library
 from generation.storage import Bucket
@@ -25,7 +25,8 @@ _numbers = count(1)
 def s3() -> Iterator["S3Client"]:
     """A client of an S3 in this process."""
     with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": "us-east-1"}), mock_aws():
-        yield boto3.client("s3", config=storage._CONFIG)
+        client: S3Client = aws.client("s3", **storage._OPTIONS)
+        yield client
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+from collections.abc import Sequence
 from typing import Any, get_args
 
 import pytest
@@ -9,11 +10,13 @@ from tools.sources import FUNCTIONS
 
 from core.description import Described
 from generation import schemas, services
+from generation.endpoints.generate import Wanted
 from generation.providers import Deadline
 from generation.services import CONTENT_TYPES, Service
+from generation.texts import Message, TextRequest
 from image.service import SERVICE as IMAGE
 from tests.services import NAMES, SERVICES
-from tests.unit.stand_ins import StandIn, model_of
+from tests.unit.stand_ins import is_generic, model_of, stand_in
 
 each_service = pytest.mark.parametrize("service", SERVICES, ids=NAMES)
 
@@ -51,8 +54,7 @@ def test_no_two_services_share_a_word(service: Service) -> None:
 def test_the_names_of_providers_lead_to_providers(service: Service) -> None:
     for name in service.providers:
         provider = service.provider(name)
-        assert provider.name == name
-        assert callable(provider.from_env)
+        assert provider.from_env({}).name == name
         assert all(setting.variable for setting in provider.settings)
     with pytest.raises(KeyError):
         service.provider("nobody")
@@ -61,17 +63,31 @@ def test_the_names_of_providers_lead_to_providers(service: Service) -> None:
 @each_service
 def test_a_sample_is_a_request_that_every_provider_of_the_service_can_serve(service: Service) -> None:
     providers = [service.provider(name).from_env({}) for name in service.providers]
-    order = model_of(service).model_validate(service.sample).order(providers)  # type: ignore[attr-defined]
+    request = request_of(service, providers)
+    assert [provider.refuses(request) for provider in providers] == [None] * len(providers)
+    assert stand_in(service).generate(request, Deadline(9)).content_type in CONTENT_TYPES.values()
+
+
+def request_of(service: Service, providers: Sequence[Any]) -> Any:
+    """What the generating route asks providers for, to make the sample."""
+    wanted = model_of(service).model_validate(service.sample)
+    if isinstance(wanted, Wanted):
+        return wanted.order(providers).request
+    # A text provider is asked with messages, whatever they are put together from.
+    return TextRequest((Message("user", next(iter(service.sample.values()))),))
+
+
+@pytest.mark.parametrize("service", list(filter(is_generic, SERVICES)), ids=lambda service: service.name)
+def test_what_is_kept_of_a_request_is_what_it_said_and_what_is_shown(service: Service) -> None:
+    providers = [service.provider(name).from_env({}) for name in service.providers]
+    wanted = model_of(service).model_validate(service.sample)
+    assert isinstance(wanted, Wanted)
+    order = wanted.order(providers)
     assert order.prompt == next(iter(service.sample.values()))
-    assert dict(order.params).keys() <= model_of(service).model_fields.keys()
-    assert calls_for_nothing_else(service, order.params)
-    assert [provider.refuses(order.request) for provider in providers] == [None] * len(providers)
-    assert StandIn(service).generate(order.request, Deadline(9)).content_type in CONTENT_TYPES.values()
-
-
-def calls_for_nothing_else(service: Service, params: Any) -> bool:
-    """What is shown of a request is kept of it."""
-    return set(params) >= {name for name in service.shown if name in model_of(service).model_fields}
+    assert order.params.keys() <= model_of(service).model_fields.keys() | service.shown.keys()
+    # Of what a request leaves open, only what somebody decided is shown.
+    decided = wanted.model_dump(by_alias=True, exclude_none=True)
+    assert order.params.keys() >= service.shown.keys() & decided.keys()
 
 
 @each_service

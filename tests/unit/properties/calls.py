@@ -34,6 +34,8 @@ def call(module: str, event: Event) -> Answer:
         answer.problem(answer.status)
     elif headers.get("content-type") == "application/json":
         assert answer.json is not None
+    elif headers.get("content-type") == "text/event-stream":
+        assert answer.body.startswith("event: start\n")
     else:
         assert not answer.body or headers["content-type"].startswith("text/html")
     return answer

@@ -18,12 +18,14 @@ from moto import mock_aws
 from accounts import database, own, service, signing_keys
 from accounts.connection import Cursor
 from accounts.settings import AccountsSettings
-from core import identity
+from core import aws, identity
 from core.client import ClientInfo
 from core.identity import Identity
 from core.logging import logger
 from generation import answers, chain, cursors, library, storage
 from generation import settings as generation_settings
+from generation.chat import table as chat_table
+from generation.chat.sessions import open_sessions
 from generation.services import Service
 from generation.storage import Bucket
 from tests import tokens
@@ -31,6 +33,7 @@ from tests.services import SERVICES
 
 # Its fixtures, for the functions that need PostgreSQL.
 from tests.unit.accounts.conftest import FAST_ROUNDS, Server, database_name, server  # noqa: F401
+from tests.unit.chat.conftest import create_table
 from tests.unit.generation.memory_s3 import NAME, MemoryS3
 from tests.unit.stand_ins import StandIn, environment_caches_cleared, stand_in
 
@@ -42,6 +45,8 @@ CACHES = (
     library.open_library,
     cursors.signer,
     answers.open_answers,
+    open_sessions,
+    chat_table.client,
     service.from_env,
     own.from_env,
     database.from_env,
@@ -55,6 +60,7 @@ class World:
     s3: MemoryS3
     providers: dict[Service, StandIn]
     user: Identity
+    session_id: str
 
     def state(self) -> tuple[object, ...]:
         """What a refused call must leave as it is: objects, requests of providers, accounts and sessions."""
@@ -66,7 +72,12 @@ class World:
             return cursor.fetchone()
 
         asked = [len(provider.asked) for provider in self.providers.values()]
-        return dict(self.s3.objects), asked, database.from_env().run(count)
+        return dict(self.s3.objects), asked, self.sessions(), database.from_env().run(count)
+
+    def sessions(self) -> tuple[object, ...]:
+        """How many sessions of chat there are, and the user's first one."""
+        table = boto3.client("dynamodb").describe_table(TableName=os.environ["CHAT_TABLE"])["Table"]
+        return table["ItemCount"], open_sessions().get(self.user.sub, self.session_id).view()
 
     def headers(self) -> dict[str, str]:
         """What the user's client sends."""
@@ -107,7 +118,7 @@ def world(server: Server, database_name: str) -> Iterator[World]:  # noqa: F811 
     with mock.patch.dict(os.environ), pytest.MonkeyPatch.context() as patch, mock_aws():
         os.environ |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
         os.environ |= _variables(server.url(database_name))
-        signing_client = boto3.client("s3", config=storage._CONFIG)
+        signing_client = aws.client("s3", **storage._OPTIONS)
         patch.setattr(
             library,
             "open_bucket",
@@ -125,7 +136,8 @@ def world(server: Server, database_name: str) -> Iterator[World]:  # noqa: F811 
             registered = service.from_env().register(email, PASSWORD, ClientInfo())
             session_id = decode(registered["accessToken"], options={"verify_signature": False})["sid"]
             user = Identity(registered["user"]["id"], email, "user", session_id, 4_102_444_800)
-            yield World(s3, providers, user)
+            session_id = open_sessions().create(user.sub, title=None, model=None, system=None).key.id
+            yield World(s3, providers, user, session_id)
             database.from_env().close()
 
 
@@ -151,6 +163,7 @@ def _variables(database_url: str) -> dict[str, str]:
     )
     return arns | {
         "IDEMPOTENCY_TABLE": "answers",
+        "CHAT_TABLE": create_table(boto3.client("dynamodb")),
         "BUCKET": NAME,
         **{f"{one.name.upper()}_BUCKET": one.name for one in SERVICES},
         "BCRYPT_ROUNDS": "10",

@@ -7,15 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.http import MAX_BODY_BYTES
 from tests import events
 from tests.unit.functions.template import functions
-from tests.unit.properties.calls import FEW, QUICK, call
+from tests.unit.properties.calls import FEW, QUICK, call, function
 from tests.unit.properties.conftest import PASSWORD, World
 from tests.unit.properties.values import JSON_VALUES, TEXTS, damaged, near
 
 ROUTES = {module: function.routes[0] for module, function in functions().items() if function.routes}
-POSTS = [module for module, route in ROUTES.items() if route.method == "POST"]
+WITH_BODIES = [module for module, route in ROUTES.items() if route.method in ("POST", "PATCH")]
 
 GOOD: dict[str, dict[str, Any]] = {
     "auth.register": {"email": "ana@example.com", "password": PASSWORD},
@@ -25,7 +24,13 @@ GOOD: dict[str, dict[str, Any]] = {
     "auth.password": {"currentPassword": "not this one", "newPassword": PASSWORD},
     "image.generate": {"prompt": "a fox", "size": "64x64", "seed": 1, "model": "flux"},
     "tts.generate": {"prompt": "hello", "voice": "en", "model": "gtts"},
-}
+    "summarize.generate": {"text": "Rain. Wind. Snow.", "length": "short", "style": "bullets", "language": "en"},
+    "chat.generate": {
+        "prompt": "hello", "system": "Be kind.", "sessionId": None, "temperature": 1, "maxTokens": 9, "stream": False,
+    },
+    "chat.create_session": {"title": "Lamps", "model": None, "system": "Be kind."},
+    "chat.change_session": {"title": "Lamps", "starred": True, "model": None, "system": "Be kind."},
+}  # fmt: skip
 # What a call may answer to somebody who may call it, beside 400, 413 and 422.
 ANSWERS = {
     "auth.register": {201, 409},
@@ -35,6 +40,10 @@ ANSWERS = {
     "auth.password": {403, 429},
     "image.generate": {201},
     "tts.generate": {201},
+    "summarize.generate": {201},
+    "chat.generate": {200, 201, 404},
+    "chat.create_session": {201},
+    "chat.change_session": {200},
 }
 
 
@@ -42,7 +51,12 @@ def send(world: World, module: str, gateway: str, body: str | None, *, base64_en
     """Send a body with a token, compare what was before with what is after, and return the status."""
     before = world.state()
     event = events.GATEWAYS[gateway](
-        "POST", ROUTES[module].path, body=body, base64_encoded=base64_encoded, headers=world.headers()
+        ROUTES[module].method,
+        ROUTES[module].path,
+        parameters={"id": world.session_id} if "{id}" in ROUTES[module].path else None,
+        body=body,
+        base64_encoded=base64_encoded,
+        headers=world.headers(),
     )
     answer = call(module, event)
     assert answer.status in {400, 413, 422} | ANSWERS[module], answer.body
@@ -60,7 +74,7 @@ def answers_to(module: str, text: str) -> set[int]:
         )
     except (ValueError, RecursionError):
         return {400, 413}
-    if len(body) > MAX_BODY_BYTES:
+    if len(body) > function(module).handler.max_body_bytes:
         return {413}
     if "\ufffd" in text:
         return {400}
@@ -87,7 +101,7 @@ def is_broken(name: str, value: object) -> bool:
 
 
 def test_every_call_with_a_body_is_tried() -> None:
-    assert set(GOOD) == set(ANSWERS) == set(POSTS)
+    assert set(GOOD) == set(ANSWERS) == set(WITH_BODIES)
 
 
 @pytest.mark.parametrize("module", GOOD)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests import events
 from tests.events import Event
+from tests.services import NAMES
 from tests.unit.functions.template import functions
 from tests.unit.properties.calls import FEW, QUICK, call
 from tests.unit.properties.conftest import World
@@ -16,7 +17,14 @@ from tests.unit.properties.values import HEADER_TEXTS, TEXTS
 
 ROUTES = {module: function.routes[0] for module, function in functions().items() if function.routes}
 # What a caller without a token, a body or a query gets; a call that is not here needs one of them.
-PLAIN = {"auth.jwks": 200, "ops.health": 200, "image.get": 404, "tts.get": 404, "image.download": 404, "users.me": 401}
+PLAIN = {
+    "auth.jwks": 200,
+    "ops.health": 200,
+    "users.me": 401,
+    "chat.sessions": 401,
+    "chat.models": 200,
+    **{f"{name}.{call}": 404 for name in NAMES for call in ("get", "download")},
+}
 
 # Where an event may have null or nothing when there is nothing to tell.
 OPTIONAL = [
