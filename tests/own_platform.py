@@ -27,6 +27,8 @@ def fake_providers() -> Iterator[dict[str, str]]:
             "POLLINATIONS_KEYLESS_TEXT_URL": urls["pollinationsKeylessTextUrl"],
             "GTTS_URL": urls["gttsUrl"],
             "OPENAI_URL": urls["openaiUrl"],
+            # A language model takes its time on a processor.
+            "CHAT_PROVIDERS": "openai,offline",
         }
         process.terminate()
 

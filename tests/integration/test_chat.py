@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -13,10 +14,17 @@ LONG = {"prompt": "Write a long story about a lighthouse keeper and the sea.", "
 SHORT = {"prompt": "Say hello.", "maxTokens": 8}
 
 
-@pytest.fixture(scope="session")
-def fakes(fakes: dict[str, str]) -> dict[str, str]:
-    """The settings of the platform, whose chat is answered by the model on this machine."""
-    return fakes | {"CHAT_PROVIDERS": "offline"}
+# The functions that know of models.
+KNOWING = ("ChatGenerateFunction", "ChatModelsFunction", "ChatCreateSessionFunction", "ChatChangeSessionFunction")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _by_the_model_here(platform: Platform) -> Iterator[None]:
+    """Let the model on this machine answer, where other tests of this platform ask a fake."""
+    with ExitStack() as stack:
+        for function in KNOWING:
+            stack.enter_context(platform.variables(function, PROVIDERS="offline"))
+        yield
 
 
 def events(answer: requests.Response) -> Iterator[tuple[str, Any]]:
