@@ -36,6 +36,8 @@ def with_another(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("functions")
     for service in SERVICES:
         (folder / service.name).mkdir()
+        for part in (FUNCTIONS / service.name).glob("*.j2"):
+            shutil.copy(part, folder / service.name)
         shutil.copy(FUNCTIONS / service.name / "service.py", folder / service.name)
     (folder / "echoes").mkdir()
     (folder / "echoes" / "service.py").write_text(DUMMY)
