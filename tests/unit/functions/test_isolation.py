@@ -187,9 +187,9 @@ def test_providers_load_with_the_layers_of_their_function_and_offline_engines_no
 ) -> None:
     layers, names = functions()[f"{service.name}.generate"].layers, list(service.providers)
     assert result(LOAD, path_of(layers), service=service.name, names=names) == names
-    # What needs no layer of its own is there without the offline one.
-    always = [name for name in names if not service.providers[name].startswith("offline.")]
-    plane = [layer for layer in layers if layer != "offline"]
+    # What needs no layer of its own is there without those of the engines.
+    always = [name for name in names if service.providers[name].startswith("generation.")]
+    plane = [layer for layer in layers if layer in ("core", "generation")]
     assert result(LOAD, path_of(plane), service=service.name, names=always) == always
     done = run(LOAD, path_of(plane), service=service.name, names=names)
     assert done.returncode == 1

@@ -1,4 +1,6 @@
+import inspect
 import json
+import re
 from typing import Any
 
 import pytest
@@ -32,6 +34,8 @@ VARIABLES: dict[str, dict[str, Any]] = {
     | resource["Properties"].get("Environment", {}).get("Variables", {})
     for module, resource in RESOURCES.items()
 }
+# The layers of engines that need no network.
+ENGINES = {"offline", "model"}
 each_service = pytest.mark.parametrize("service", SERVICES, ids=NAMES)
 
 
@@ -78,9 +82,8 @@ def test_every_path_has_an_answer_for_the_methods_that_it_does_not_have() -> Non
 
 def test_the_modules_with_a_handler_are_the_functions_of_the_template() -> None:
     sources = (ROOT / "functions").glob("*/*.py")
-    modules = {
-        f"{source.parent.name}.{source.stem}" for source in sources if source.stem not in ("__init__", "service")
-    }
+    handler = re.compile(r"^(def handler\(|handler = )", re.MULTILINE)
+    modules = {f"{source.parent.name}.{source.stem}" for source in sources if handler.search(source.read_text())}
     assert modules == set(functions())
 
 
@@ -98,8 +101,9 @@ def test_the_planes_have_neither_layers_nor_settings_of_each_other() -> None:
             assert set(function.layers) <= {"core", "accounts"}, module
             assert not reads(function, "BUCKET")
         elif service in NAMES:
-            # An engine's layer is where its service generates.
-            assert set(function.layers) - {"offline"} == {"core", "generation"}, module
+            # An engine's layer is where its service is configured with providers.
+            engines = ENGINES if reads(function, "PROVIDERS") else set()
+            assert set(function.layers) - engines == {"core", "generation"}, module
             assert not reads(function, "DATABASE_SECRET_ARN")
 
 
@@ -118,7 +122,14 @@ def test_who_verifies_tokens_has_the_public_keys() -> None:
 
 def test_only_the_lists_sign_cursors() -> None:
     signing = {module for module, function in functions().items() if reads(function, "CURSOR_SECRET_ARN")}
-    assert signing == modules_of("list")
+    lists = {
+        handler.module.__name__
+        for handler in document.handlers()
+        for route in handler.routes
+        if "cursor" in inspect.signature(route.function).parameters
+    }
+    assert lists >= modules_of("list")
+    assert signing == lists
 
 
 @each_service
@@ -141,20 +152,25 @@ def test_a_tombstone_is_kept_longer_than_any_message(service: Service) -> None:
     assert kept * 86_400 > sum(seconds)
 
 
-def test_only_the_generating_functions_may_have_the_offline_engines() -> None:
-    offline = {
-        f"{service.name}.generate"
-        for service in SERVICES
-        if any(provider.startswith("offline.") for provider in service.providers.values())
-    }
-    assert {module for module, function in functions().items() if "offline" in function.layers} == offline
+def test_only_functions_that_are_configured_with_providers_have_their_offline_engines() -> None:
+    for layer in ENGINES:
+        having = {
+            service.name
+            for service in SERVICES
+            if any(provider.startswith(f"{layer}.") for provider in service.providers.values())
+        }
+        # A service may have functions beside the generating one that ask its providers what they offer.
+        configured = {module for module, function in functions().items() if reads(function, "PROVIDERS")}
+        offered = {module for module in configured if module.partition(".")[0] in having}
+        assert {f"{name}.generate" for name in having} <= offered
+        assert {module for module, function in functions().items() if layer in function.layers} == offered
 
 
 def test_the_model_is_not_in_a_layer_with_the_other_engines() -> None:
     layers = {
         name: resource["Properties"]["ContentUri"]
         for name, resource in template()["Resources"].items()
-        if resource.get("Condition") == "WithOfflineEngines"
+        if resource["Type"] == "AWS::Serverless::LayerVersion" and name.removesuffix("Layer").lower() in ENGINES
     }
     assert layers == {"OfflineLayer": "layers/offline/", "ModelLayer": "layers/model/"}
     locks = [(ROOT / folder / "requirements.txt").read_text() for folder in layers.values()]
@@ -230,7 +246,9 @@ def test_a_bucket_is_closed_to_the_public_encrypted_and_takes_no_request_without
 
 def test_queues_are_encrypted() -> None:
     queues = [resource for resource in template()["Resources"].values() if resource["Type"] == "AWS::SQS::Queue"]
-    assert len(queues) == 1 + 2 * len(SERVICES)
+    for service in SERVICES:
+        for kind in ("Queue", "DeadLetters"):
+            assert template()["Resources"][f"{service.pascal}Record{kind}"] in queues
     assert all(queue["Properties"]["SqsManagedSseEnabled"] for queue in queues)
 
 
