@@ -20,6 +20,9 @@ from model import server
 
 MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 IDLE_SECONDS = 300.0
+SOCKET = "server.sock"
+# sun_path has 108 bytes on Linux and 104 elsewhere, its end among them; a server that starts has two characters more.
+_LONGEST_ADDRESS = 101
 _POLL_SECONDS = 0.02
 # A server that ends of itself while it starts does so the next time, too.
 _STARTS = 2
@@ -34,8 +37,10 @@ class ServerGone(Exception):
 def private_folder() -> Path:
     """The folder of this user's server for this model and this program, made with nobody else's access."""
     digest = hashlib.sha256(MODEL_SHA256.encode() + Path(server.__file__).read_bytes()).hexdigest()
-    base = Path(tempfile.gettempdir()) / f"llm-microservices-{os.getuid()}"
-    return base / f"model-{digest[:12]}"
+    name = Path(f"llm-microservices-{os.getuid()}") / f"model-{digest[:12]}"
+    usual = Path(tempfile.gettempdir()) / name
+    # A socket's address is short, and a clone may be deep in somebody's folders.
+    return usual if len(os.fsencode(usual / SOCKET)) <= _LONGEST_ADDRESS else Path("/tmp") / name  # noqa: S108
 
 
 class Connection:
@@ -89,7 +94,7 @@ class Connection:
             channel = socket.socket(socket.AF_UNIX)
             try:
                 _set_timeout(channel, deadline)
-                channel.connect(str(self._folder / "server.sock"))
+                channel.connect(str(self._folder / SOCKET))
             except (FileNotFoundError, ConnectionRefusedError, BlockingIOError):
                 channel.close()
             except TimeoutError:

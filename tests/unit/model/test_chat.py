@@ -356,3 +356,14 @@ def tokens(provider: OfflineChat, text: str) -> int:
     answer = provider._connection.post("/v1/chat/completions/input_tokens", body, Deadline(60))
     count: int = json.loads(answer.read())["input_tokens"]
     return count
+
+
+def test_a_deep_temporary_folder_does_not_make_the_sockets_address_too_long(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shallow, deep = Path("/x"), tmp_path / ("d" * 60) / ("e" * 60)
+    for folder, expected in ((shallow, shallow), (deep, Path("/tmp"))):  # noqa: S108
+        monkeypatch.setattr(connection.tempfile, "gettempdir", lambda folder=folder: str(folder))
+        found = connection.private_folder()
+        assert found.is_relative_to(expected)
+        assert len(str(found / connection.SOCKET)) < 104
