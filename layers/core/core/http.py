@@ -246,6 +246,9 @@ class Api:
         route = self.routes.get(("GET" if method == "HEAD" else str(method), resource))
         if route is None:
             return self.without_route(event)
+        # Gateways drop a slash at the end; decoded, it cannot be told from one that belongs to the id.
+        if route.parameters and str(event.get("path", "")).endswith("/"):
+            raise NotFound("There is no such route.")
         values = event.get("pathParameters") or {}
         arguments = [str(values.get(name, "")) for name in route.parameters]
         if route.method in ("POST", "PATCH") and self.bodies:
