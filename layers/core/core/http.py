@@ -7,11 +7,13 @@ Powertools' resolver (``core.bodies``), which nothing else imports.
 
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import unquote
 
 from core import aws, identity, limits, query, streaming
 from core.client import ClientInfo
@@ -246,10 +248,13 @@ class Api:
         route = self.routes.get(("GET" if method == "HEAD" else str(method), resource))
         if route is None:
             return self.without_route(event)
-        # Gateways drop a slash at the end; decoded, it cannot be told from one that belongs to the id.
-        if route.parameters and str(event.get("path", "")).endswith("/"):
-            raise NotFound("There is no such route.")
         values = event.get("pathParameters") or {}
+        # Gateways pass over slashes at the end and twice in a row; decoded, they cannot be told from an id's own. What
+        # stands in front is a base path of a domain.
+        asked = re.sub(r"{(\w+)}", lambda match: str(values.get(match[1], "")), route.path)
+        path = str(event.get("path", ""))
+        if route.parameters and not (path.endswith(asked) or unquote(path).endswith(asked)):
+            raise NotFound("There is no such route.")
         arguments = [str(values.get(name, "")) for name in route.parameters]
         if route.method in ("POST", "PATCH") and self.bodies:
             answer = self.bodies.call(route, event, self.context, arguments)
