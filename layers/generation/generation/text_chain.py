@@ -4,13 +4,12 @@ A provider is read in a thread of its own, so that deadlines hold whatever it do
 share of the time, and no more than ``SILENCE_SECONDS`` where others are behind it; after that, no pause may be longer.
 """
 
-import importlib
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from core.errors import FieldError, Unprocessable
 from core.logging import logger
@@ -118,15 +117,11 @@ class Begun:
     @property
     def cost_usd(self) -> float | None:
         """What the call cost; None where that is not known."""
-        try:
-            prices: Any = importlib.import_module("generation.prices")
-        except ModuleNotFoundError:
-            return None
+        # Knows many models, which takes time to load.
+        from generation import prices
+
         usage = self.usage
-        usd: float | None = prices.usd(
-            self.provider, self.model, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens
-        )
-        return usd
+        return prices.usd(self.provider, self.model, input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
 
 
 def begin(
