@@ -155,6 +155,7 @@ def test_a_redirect_that_is_neither_true_nor_false_is_422(api: Api) -> None:
     ("method", "path"),
     [("GET", "/nope"), ("POST", "/nope"), ("GET", "/auth")],
 )
+@pytest.mark.needs("gateway_responses")
 def test_a_route_that_does_not_exist_is_404(api: Api, ana: User, method: str, path: str) -> None:
     assert_problem(api.call(method, path), 404)
     assert_problem(ana.call(method, path), 404)

@@ -120,6 +120,13 @@ def test_a_users_artifact_is_nobody_elses(
         assert_problem(stranger.get(f"/{service}/{made['id']}"), 404)
         assert_problem(stranger.get(f"/{service}/{made['id']}/download"), 404)
 
+
+@pytest.mark.needs("s3_signatures")
+@pytest.mark.parametrize(("service", "_listing", "body"), SERVICES)
+def test_a_signed_url_is_for_one_artifact_and_as_it_was_signed(
+    platform: Platform, ana: User, service: str, _listing: str, body: dict[str, object]
+) -> None:
+    made = ana.post(f"/{service}/generate", body).json()
     signed = ana.get(f"/{service}/{made['id']}/download").json()["url"]
     assert requests.get(signed, timeout=120).status_code == 200
     assert requests.get(signed.partition("?")[0], timeout=120).status_code == 403
@@ -128,6 +135,7 @@ def test_a_users_artifact_is_nobody_elses(
     assert requests.get(other_key, timeout=120).status_code in (403, 200 if other_key == signed else 403)
 
 
+@pytest.mark.needs("launcher")
 def test_an_admin_reads_and_lists_what_is_anothers(platform: Platform, ana: User, bob: User) -> None:
     made = ana.post("/image/generate", {"prompt": "a fox", "size": "64x64"}).json()
     eventually(lambda: platform.lines("image", ana.id))
