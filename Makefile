@@ -17,6 +17,8 @@ SOURCES := functions layers localstack tests tools benchmarks
 LAYERS := core accounts generation offline
 LOCK := $(VENV)/uv pip compile --quiet --generate-hashes --universal --no-header --no-emit-index-url \
   --python-version 3.11 --no-config
+# It runs on one Python, and its requirements contradict each other on the next one.
+LOCK_LOCALSTACK := $(patsubst 3.11,3.13,$(filter-out --universal,$(LOCK)))
 # email-validator imports it only to ask the DNS, which nothing here does.
 NOT_SHIPPED := --no-emit-package dnspython
 
@@ -91,6 +93,16 @@ database-stop database-start: environment ## stop or start PostgreSQL alone, to 
 
 sam-local-env: environment ## write the functions' environment for sam local start-api
 	@$(PLATFORM) sam-local
+
+# ---------------------------------------------------------------- LocalStack, without Docker
+ON_LOCALSTACK := $(VENV)/python -m localstack.targets.localstack
+.PHONY: up-localstack down-localstack
+
+up-localstack: environments ## the platform on LocalStack: http://localhost:13000 [LOCALSTACK_API_PORT=13000 LOCALSTACK_PORT=14566]
+	@$(ON_LOCALSTACK) up
+
+down-localstack: ## stop it, state and all
+	@if [ -x $(VENV)/python ]; then $(ON_LOCALSTACK) down; else echo "  LocalStack    was never started"; fi
 
 # ---------------------------------------------------------------- the history
 
@@ -179,6 +191,8 @@ lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest ver
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/platform.in -o requirements/platform.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/fuzz.in -o requirements/fuzz.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt requirements/lambda.in -o requirements/lambda.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/lambda.txt requirements/localstack-functions.in -o requirements/localstack-functions.txt
+	@$(LOCK_LOCALSTACK) $(if $(UPGRADE),--upgrade) requirements/localstack.in -o requirements/localstack.txt
 	@for layer in $(LAYERS); do $(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt $(NOT_SHIPPED) \
 	  layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; done
 
