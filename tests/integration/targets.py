@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.integration.client import Platform
+from tests.integration.on_localstack import running_on_localstack
 from tests.own_platform import running_platform
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,11 +22,12 @@ CAPABILITIES = {
     "authorizers": "a Lambda authorizer decides who reaches a protected route",
     "gateway_responses": "what the gateway answers itself has the template's words and headers",
     "iam": "a function may do what its role says and nothing else",
-    "launcher": "the commands of `make`: promote, redrive, reindex, database-stop",
+    "launcher": "`make up`, live edits, and what they add to the emulator",
     "raw_bodies": "bytes that are no UTF-8 reach the function, which refuses them",
     "raw_paths": "a path reaches its route as it was sent, however it is encoded",
     "s3_signatures": "a signed URL that was tampered with, or none, is refused",
     "triggers": "an object that arrives is an event in the queue, and a message calls its function",
+    "updates": "a deployment beside calls loses none: the API keeps its stage, functions finish what they began",
 }
 
 Start = Callable[[Path, Mapping[str, str]], AbstractContextManager[Platform]]
@@ -70,6 +72,14 @@ TARGETS = {
     target.name: target
     for target in (
         Target("embedded", "ministack", "platform.txt", running_platform),
+        Target("localstack", "localstack-core", "localstack.txt", running_on_localstack, {
+            "authorizers": "Lambda authorizers of REST APIs are not called; functions verify tokens themselves",
+            "gateway_responses": "those of the template are left out; the gateway answers in its own words",
+            "iam": "roles are not enforced",
+            "launcher": "`make up` and what it adds to MiniStack are of the embedded platform",
+            "s3_signatures": "signatures are not looked at",
+            "updates": "an update takes the API's stage away (`make up-localstack` makes it again afterwards)",
+        }),
     )
 }  # fmt: skip
 

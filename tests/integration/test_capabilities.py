@@ -1,7 +1,9 @@
 """Each capability, tried: the target has it, or lacks it as `targets.py` says. Red on the day that it learns one."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import uuid4
 
 import pytest
 import requests
@@ -50,8 +52,9 @@ def iam(scene: Scene) -> bool:
 
 
 def launcher(scene: Scene) -> bool:
+    """`make describe` finds what runs."""
     try:
-        return "databaseUrl" in scene.platform.command("describe")
+        return "databaseUrl" in scene.platform.run("localstack", "describe")
     except AssertionError:
         return False
 
@@ -78,9 +81,55 @@ def triggers(scene: Scene) -> bool:
     return made in [line["id"] for line in lines]
 
 
+def _api(deployment: str) -> str:
+    """A template with an API that has one route, without a function."""
+    mock = {"type": "mock", "requestTemplates": {"application/json": '{"statusCode": 200}'}}
+    body = {
+        "openapi": "3.0.1",
+        "info": {"title": "probe", "version": "1"},
+        "paths": {"/": {"get": {"responses": {}, "x-amazon-apigateway-integration": mock}}},
+    }
+    api = {"Ref": "Api"}
+    resources = {
+        "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": "probe", "Body": body}},
+        deployment: {"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": api}},
+        "Stage": {
+            "Type": "AWS::ApiGateway::Stage",
+            "Properties": {"RestApiId": api, "DeploymentId": {"Ref": deployment}, "StageName": "probe"},
+        },
+    }
+    return json.dumps({"Resources": resources, "Outputs": {"Api": {"Value": api}}})
+
+
+def updates(scene: Scene) -> bool:
+    """An update of a stack that has a newer deployment of its API leaves the API its stage."""
+    aws = scene.platform.aws("cloudformation")
+    name = f"probe-{uuid4().hex[:8]}"
+    aws.create_stack(StackName=name, TemplateBody=_api("First"))
+    try:
+        aws.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+        aws.update_stack(StackName=name, TemplateBody=_api("Second"))
+        aws.get_waiter("stack_update_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+        (output,) = aws.describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
+        stages = scene.platform.aws("apigateway").get_stages(restApiId=output["OutputValue"])["item"]
+        return [stage["stageName"] for stage in stages] == ["probe"]
+    finally:
+        aws.delete_stack(StackName=name)
+
+
 PROBES: dict[str, Callable[[Scene], bool]] = {
     probe.__name__: probe
-    for probe in (authorizers, gateway_responses, iam, launcher, raw_bodies, raw_paths, s3_signatures, triggers)
+    for probe in (
+        authorizers,
+        gateway_responses,
+        iam,
+        launcher,
+        raw_bodies,
+        raw_paths,
+        s3_signatures,
+        triggers,
+        updates,
+    )
 }
 
 

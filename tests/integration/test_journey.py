@@ -135,7 +135,6 @@ def test_a_signed_url_is_for_one_artifact_and_as_it_was_signed(
     assert requests.get(other_key, timeout=120).status_code in (403, 200 if other_key == signed else 403)
 
 
-@pytest.mark.needs("launcher")
 def test_an_admin_reads_and_lists_what_is_anothers(platform: Platform, ana: User, bob: User) -> None:
     made = ana.post("/image/generate", {"prompt": "a fox", "size": "64x64"}).json()
     eventually(lambda: platform.lines("image", ana.id))

@@ -43,7 +43,7 @@ def under_load(*calls: Callable[[], requests.Response]) -> Iterator[tuple[Counte
             thread.join()
 
 
-@pytest.mark.needs("launcher")
+@pytest.mark.needs("updates")
 def test_a_rotation_fails_no_request_and_no_token_that_is_out(platform: Platform, ana: User) -> None:
     out = {"refreshToken": ana.refresh_token}
 

@@ -28,7 +28,6 @@ KEPT = (
 WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
 LONGEST_START_SECONDS = 120.0
 POLL_SECONDS = 0.02
-END_SECONDS = 5.0
 # Fifty cold starts at the same time take a small machine longer than the calls themselves.
 _starting = threading.Semaphore(os.cpu_count() or 1)
 _merging = threading.Lock()
@@ -211,13 +210,9 @@ class Worker:
 
     def end(self) -> None:
         """End the process and its server."""
-        if not self.has_ended:
-            self._process.terminate()
-            try:
-                self._process.wait(END_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        # As Lambda does: no function hears of its end, and the runtime client would not heed SIGTERM while it waits.
+        self._process.kill()
+        self._process.wait()
         self._api.close()
 
 
