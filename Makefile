@@ -122,12 +122,12 @@ redrive: environment ## move the messages of the dead-letter queues back: [SERVI
 
 # ---------------------------------------------------------------- tests
 
-.PHONY: test test-unit test-integration test-clock test-runtimes test-auth test-image test-speech test-protected fuzz lint openapi format
+.PHONY: test test-unit test-integration test-localstack capabilities test-clock test-runtimes test-auth test-image test-speech test-protected fuzz lint openapi format
 
 # tests/conftest.py says which tests stay together. Those that share a platform take longest, so they begin.
 AT_ONCE := -n 2 --no-loadscope-reorder
 # Byte code among the sources would make `sam build` take them for changed.
-test test-unit test-integration test-clock test-runtimes fuzz lint openapi: export PYTHONDONTWRITEBYTECODE := 1
+test test-unit test-integration test-localstack test-clock test-runtimes fuzz lint openapi: export PYTHONDONTWRITEBYTECODE := 1
 
 test: environments ## unit and integration tests, with branch coverage (90 % or more)
 	@$(VENV)/coverage erase
@@ -137,9 +137,17 @@ test: environments ## unit and integration tests, with branch coverage (90 % or 
 test-unit: environment ## unit tests: no network, no platform
 	@$(VENV)/python -m pytest $(AT_ONCE) tests/unit
 
-test-integration: export EMULATOR := $(EMULATOR)
-test-integration: environments ## integration tests: they start a platform of their own [EMULATOR=embedded]
+test-integration: environments ## integration tests on a platform of their own [EMULATOR=localstack] [RECORD=1: for make capabilities]
 	@$(VENV)/python -m pytest $(AT_ONCE) tests/integration
+
+# What tells most in little time; all of it is EMULATOR=localstack make test-integration.
+LOCALSTACK_TESTS := capabilities finds idempotency journey sessions
+
+test-localstack: environments ## a part of the integration tests on LocalStack (needs Python 3.13, too)
+	@EMULATOR=localstack $(VENV)/python -m pytest $(LOCALSTACK_TESTS:%=tests/integration/test_%.py)
+
+capabilities: environment ## show in docs/emulators.md what make test-integration RECORD=1 has found
+	@$(VENV)/python -m tools.capabilities write
 
 test-clock: environment ## unit tests just before midnight of odd days, in other zones, on each Python (Linux, with a C compiler)
 	@$(VENV)/python -m tests.clock $(AT_ONCE) $(or $(TESTS),tests/unit)
@@ -161,6 +169,7 @@ lint: environment ## ruff, mypy, import rules, the template with rules of our ow
 	@PYTHONPATH=functions:layers/core:layers/accounts:layers/generation:layers/offline $(VENV)/lint-imports --no-cache
 	@PYTHONPATH=. $(VENV)/cfn-lint template.yaml --append-rules tools/cfn_rules --mandatory-checks E9
 	@$(VENV)/python -m tools.openapi check
+	@$(VENV)/python -m tools.capabilities check
 
 openapi: environment ## write the API's description, functions/ops/openapi.json (ALLOW_BREAKING=1: also when clients break)
 	@$(VENV)/python -m tools.openapi write $(if $(ALLOW_BREAKING),--allow-breaking)
@@ -196,9 +205,9 @@ lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest ver
 	@for layer in $(LAYERS); do $(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt $(NOT_SHIPPED) \
 	  layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; done
 
-clean: down ## remove builds and environments (STATE=1: also accounts, pictures and all other state)
+clean: down down-localstack ## remove builds and environments (STATE=1: also accounts, pictures and all other state)
 	@rm -rf .venv .aws-sam .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	@rm -rf .local/platform .local/fuzz .local/runtimes .local/layer-cache .local/build* .local/functions .local/packages .local/logs .local/run
+	@rm -rf .local/platform .local/localstack .local/fuzz .local/runtimes .local/layer-cache .local/build* .local/functions .local/packages .local/logs .local/run
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 	@if [ -n "$(STATE)" ]; then rm -rf .local; echo "  state         removed"; \
 	  elif [ -d .local/state ]; then echo "  state         kept in .local/state (make clean STATE=1 removes it)"; fi

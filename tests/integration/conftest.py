@@ -3,16 +3,22 @@
 Which one it is says EMULATOR (`targets.py`); a test that needs what it cannot do is skipped with the reason.
 """
 
+import os
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.integration import record
 from tests.integration.client import Api, Platform, User
-from tests.integration.targets import Target, chosen
+from tests.integration.targets import CAPABILITIES, Target, chosen
 from tests.own_platform import fake_providers
 
+ROOT = Path(__file__).resolve().parents[2]
 LACKS = "lacks"
+PROBED = "probed"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,6 +49,24 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     lacking = Counter(value for report in reports["skipped"] for name, value in report.user_properties if name == LACKS)
     for capability, count in sorted(lacking.items()):
         terminalreporter.write_line(f"{count:4} skipped for want of {target.why_not(capability)}")
+    if os.environ.get("RECORD"):
+        terminalreporter.write_line(_record(target, reports))
+
+
+def _record(target: Target, reports: dict[str, list[pytest.TestReport]]) -> str:
+    """Write down what was found; only when every probe has found what is declared. Says what it did."""
+    probed = {
+        outcome: {value for report in found for name, value in report.user_properties if name == PROBED}
+        for outcome, found in reports.items()
+    }
+    if probed["passed"] != set(CAPABILITIES):
+        return f"not recorded: {', '.join(sorted(set(CAPABILITIES) - probed['passed']))} not as declared, or not tried"
+    ran = {ROOT / report.nodeid.partition("::")[0] for found in reports.values() for report in found}
+    counts = {"passed": len(reports["passed"]), "failed": len(reports["failed"] + reports["error"])}
+    counts["skipped"] = len(reports["skipped"])
+    is_whole = set(Path(__file__).parent.rglob("test_*.py")) <= ran
+    record.write(target, counts if is_whole else None, time.strftime("%Y-%m-%d", time.gmtime()))
+    return f"recorded in docs/{record.FILE.name}"
 
 
 @pytest.fixture(scope="session")

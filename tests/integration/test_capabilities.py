@@ -139,8 +139,9 @@ def test_every_capability_has_a_probe() -> None:
 
 @pytest.mark.parametrize("capability", CAPABILITIES)
 def test_the_target_has_it_or_lacks_it_as_declared(
-    platform: Platform, target: Target, ana: User, capability: str
+    platform: Platform, target: Target, ana: User, capability: str, record_property: Callable[[str, object], None]
 ) -> None:
+    record_property("probed", capability)
     has = PROBES[capability](Scene(platform, ana))
     declared = capability not in target.lacks
     told = f"{target.name} {'has' if has else 'lacks'} {capability} ({CAPABILITIES[capability]})"

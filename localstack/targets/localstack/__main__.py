@@ -1,4 +1,4 @@
-"""Command line of the platform on LocalStack: `python -m localstack.targets.localstack up|down`."""
+"""Command line of the platform on LocalStack: `python -m localstack.targets.localstack up|down|check`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from localstack.targets.localstack import commands
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
     parser = argparse.ArgumentParser(prog="localstack.targets.localstack", description=main.__doc__)
-    parser.add_argument("command", choices=("up", "down"))
+    parser.add_argument("command", choices=("up", "down", "check"))
     command = parser.parse_args(arguments).command
     try:
         getattr(commands, command)(commands.load())

@@ -210,6 +210,14 @@ def _wait_until_ready(config: Settings) -> None:
         time.sleep(0.3)
 
 
+def check(_config: Settings) -> None:
+    """Say which Python would run LocalStack.
+
+    Raises CommandFailed where there is none.
+    """
+    console.line("LocalStack", f"runs on {server().interpreter.path}")
+
+
 def up(config: Settings) -> None:
     """Start LocalStack where it does not run, deploy what changed, and wait until all of it answers.
 

@@ -23,17 +23,18 @@ class Endpoint:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._read: tuple[int, bytes] = (0, b"")
+        self._read: tuple[tuple[int, int], bytes] = ((0, 0), b"")
 
     def prefix(self) -> bytes:
         """What goes before the path of a request; nothing while no API is deployed."""
         try:
-            changed = self._file.stat().st_mtime_ns
+            found = self._file.stat()
         except FileNotFoundError:
             return b""
-        if changed != self._read[0]:
+        version = found.st_ino, found.st_mtime_ns
+        if version != self._read[0]:
             content = json.loads(self._file.read_text())
-            self._read = changed, f"/_aws/execute-api/{content['apiId']}/{content['stage']}".encode()
+            self._read = version, f"/_aws/execute-api/{content['apiId']}/{content['stage']}".encode()
         return self._read[1]
 
 
