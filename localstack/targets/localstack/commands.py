@@ -20,6 +20,7 @@ from tools import runtimes
 from localstack import commands, console, environments, ports, postgres, settings, stack
 from localstack.environments import HERE, ROOT, Environment
 from localstack.instance import Instance
+from localstack.processes import wait_for_end
 from localstack.settings import REGION, Settings
 
 PYTHON = "3.13"  # which this version of LocalStack takes
@@ -143,7 +144,8 @@ def _stop(config: Settings, instance: Instance) -> bool:
             for one in everything:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     one.kill()
-            psutil.wait_procs(everything, END_SECONDS)
+            for one in everything:
+                wait_for_end(one, END_SECONDS)
         instance.forget()
     stopped = postgres.stop(_cluster(config)) or described is not None
     shutil.rmtree(config.run / "tmp", ignore_errors=True)
