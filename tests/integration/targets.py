@@ -26,6 +26,7 @@ CAPABILITIES = {
     "raw_bodies": "bytes that are no UTF-8 reach the function, which refuses them",
     "raw_paths": "a path reaches its route as it was sent, however it is encoded",
     "s3_signatures": "a signed URL that was tampered with, or none, is refused",
+    "streaming": "an answer leaves in pieces, as its function makes them",
     "triggers": "an object that arrives is an event in the queue, and a message calls its function",
     "updates": "a deployment beside calls loses none: the API keeps its stage, functions finish what they began",
 }
@@ -78,6 +79,7 @@ TARGETS = {
             "iam": "roles are not enforced",
             "launcher": "`make up` and what it adds to MiniStack are of the embedded platform",
             "s3_signatures": "signatures are not looked at",
+            "streaming": "an integration that streams answers as one that does not, and so does the runtime client",
             "updates": "an update takes the API's stage away (`make up-localstack` makes it again afterwards)",
         }),
     )

@@ -10,6 +10,7 @@ import requests
 
 from tests.integration.client import Platform, User, eventually
 from tests.integration.roles import Attempt, Caller, Stack, credentials
+from tests.integration.stream_probe import streams
 from tests.integration.targets import CAPABILITIES, Target
 
 SMALL = {"prompt": "a cat", "size": "64x64"}
@@ -73,6 +74,10 @@ def s3_signatures(scene: Scene) -> bool:
     signed = scene.ana.get(f"/image/{scene.made()}/download").json()["url"]
     assert requests.get(signed, timeout=60).status_code == 200
     return requests.get(signed.replace("X-Amz-Signature=", "X-Amz-Signature=0"), timeout=60).status_code == 403
+
+
+def streaming(scene: Scene) -> bool:
+    return streams(scene.platform)
 
 
 def triggers(scene: Scene) -> bool:
