@@ -141,7 +141,7 @@ test-integration: environments ## integration tests on a platform of their own [
 	@$(VENV)/python -m pytest $(AT_ONCE) tests/integration
 
 # What tells most in little time; all of it is EMULATOR=localstack make test-integration.
-LOCALSTACK_TESTS := capabilities finds idempotency journey sessions
+LOCALSTACK_TESTS := capabilities finds journey sessions
 
 test-localstack: environments ## a part of the integration tests on LocalStack (needs Python 3.13, too)
 	@EMULATOR=localstack $(VENV)/python -m pytest $(LOCALSTACK_TESTS:%=tests/integration/test_%.py)

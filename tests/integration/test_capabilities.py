@@ -132,6 +132,7 @@ PROBES: dict[str, Callable[[Scene], bool]] = {
         raw_bodies,
         raw_paths,
         s3_signatures,
+        streaming,
         triggers,
         updates,
     )

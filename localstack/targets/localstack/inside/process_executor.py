@@ -28,8 +28,6 @@ KEPT = (
 WRAPPER = "AWS_LAMBDA_EXEC_WRAPPER"
 LONGEST_START_SECONDS = 120.0
 POLL_SECONDS = 0.02
-# Fifty cold starts at the same time take a small machine longer than the calls themselves.
-_starting = threading.Semaphore(os.cpu_count() or 1)
 _merging = threading.Lock()
 
 
@@ -153,9 +151,8 @@ class ProcessExecutor:
 
     def _started(self) -> "Worker":
         """A process that waits for its first call. Raises LocalStack's error when the function does not load."""
-        with _starting:
-            worker = Worker(self.python, self._environment, self._log)
-            failure = worker.failure_to_start()
+        worker = Worker(self.python, self._environment, self._log)
+        failure = worker.failure_to_start()
         if failure is not None:
             worker.end()
             error = importlib.import_module("localstack.services.lambda_.invocation.executor_endpoint")

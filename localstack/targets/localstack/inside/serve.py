@@ -11,6 +11,7 @@ import runpy
 from pathlib import Path
 from typing import Any
 
+import cold_starts
 import custom_resources
 import moto_dynamodb
 import process_executor
@@ -72,6 +73,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="for merged layers and logs")
     options = parser.parse_args()
     process_executor.install(options.python, options.folder)
+    cold_starts.install()
     custom_resources.install()
     moto_dynamodb.install()
     _listen_on_loopback(options.api_port, Endpoint(options.endpoint))
