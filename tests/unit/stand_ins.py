@@ -6,18 +6,21 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from types import SimpleNamespace
+from types import SimpleNamespace, UnionType
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 from pydantic import BaseModel
 
 from core.errors import FieldError
 from core.identity import Identity
+from generation.endpoints.generate import Wanted
 from generation.pictures import ImageRequest
 from generation.providers import Artifact, Deadline, ProviderError
 from generation.services import Service
 from generation.speech import SpeechRequest, lacks_voice
 from generation.storage import Bucket, Stored
+from generation.texts import Model, Usage
+from tests.unit.generation.text_stand_ins import Stream
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -84,8 +87,9 @@ class StandIn:
         self.error: Exception | None = None
         self.refusal: FieldError | None = None
         self.before: Callable[[], object] = lambda: None
+        self.facts = self._facts(service)
         self.artifact = Artifact(
-            CONTENT, service.content_types[0], self.name, "model-1", facts=facts_of(service), cost_usd=0.002
+            CONTENT, service.content_types[0], self.name, "model-1", facts=self.facts, cost_usd=0.002
         )
         self.asked: list[Any] = []
 
@@ -103,6 +107,35 @@ class StandIn:
             raise self.error
         return self.artifact
 
+    def _facts(self, service: Service) -> dict[str, Any]:
+        """What the API tells of what it makes."""
+        return facts_of(service)
+
+
+class TextStandIn(StandIn):
+    """A stand-in whose answers come as a stream, of one piece."""
+
+    models = (Model("stand-in", 1_000_000, "model-1"),)
+
+    def stream(self, request: Any, deadline: Deadline) -> Stream:
+        text = self.generate(request, deadline).content.decode()
+        return Stream(iter([text]), "model-1", Usage(self.facts["inputTokens"], self.facts["outputTokens"]))
+
+    def _facts(self, service: Service) -> dict[str, Any]:
+        tokens = {"inputTokens": 7, "outputTokens": 2, "tokensEstimated": False}
+        return {"text": CONTENT.decode(), "finishReason": "stop", "contextMessages": 1, **tokens}
+
+
+def stand_in(service: Service) -> StandIn:
+    """A stand-in of the kind that the service's providers are."""
+    streams = hasattr(service.provider(service.chain[0]), "stream")
+    return TextStandIn(service) if streams else StandIn(service)
+
+
+def is_generic(service: Service) -> bool:
+    """Whether its generating route is the one of ``generation.endpoints``, not one of its own."""
+    return issubclass(model_of(service), Wanted)
+
 
 def model_of(service: Service) -> type[BaseModel]:
     """The model of the service's body."""
@@ -119,8 +152,16 @@ def facts_of(service: Service) -> dict[str, Any]:
         kind, described = get_args(annotated)
         if name in model_of(service).model_fields or described.keywords.get("deprecated"):
             continue
-        found[name] = next(iter(described.keywords.get("examples", ())), None) or (get_origin(kind) or kind)()
+        examples = [*described.keywords.get("examples", ()), *described.keywords.get("enum", ())]
+        found[name] = examples[0] if examples else _some(kind)
     return found
+
+
+def _some(kind: Any) -> Any:
+    """A value of a type; of an optional one, not None."""
+    if isinstance(kind, UnionType):
+        kind = get_args(kind)[0]
+    return (get_origin(kind) or kind)()
 
 
 def failing_painter(reason: str = "status 503") -> Painter:

@@ -1,5 +1,6 @@
 """Render the template. What services and their providers need comes from their descriptors and settings."""
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from generation.services import Service
 from tools.sources import FUNCTIONS
 from tools.template.gateway import RESPONSES
 
+_MOST_OF_OR = 10
 METHODS = ("delete", "get", "head", "patch", "post", "put")
 # The gateway's way to call the function that refuses a method.
 REFUSE = (
@@ -47,6 +49,7 @@ def template(folder: Path = FUNCTIONS) -> str:
         "layers_of": layers_of,
         "environment_of": lambda service: [f"{each.variable}: !Ref {each.parameter}" for each in _settings([service])],
         "unbounded_of": unbounded_of,
+        "chains_with": chains_with,
         "variables_of": lambda service: [f"{name}: {value}" for name, value in service.variables.items()],
         "grants_of": lambda service: [each for each in _settings([service]) if each.grants],
         "collect": collect,
@@ -69,6 +72,23 @@ def unbounded_of(service: Service) -> list[tuple[str, dict[str, str]]]:
     """The providers of a service that need actions which no resource limits: their names, and the actions' reasons."""
     needs = ((name, dict(getattr(service.provider(name), "unbounded", {}))) for name in service.providers)
     return [(name, actions) for name, actions in needs if actions]
+
+
+def chains_with(provider: str, service: Service) -> list[list[str]]:
+    """Every chain of the service that has the provider, in groups that ``Fn::Or`` takes: 2 to 10, and 2 groups or more.
+
+    Conditions that look into a list (``Fn::Split``) are not evaluated everywhere.
+    """
+    others = [name for name in service.providers if name != provider]
+    chains = [
+        ",".join(chain)
+        for length in range(len(others) + 1)
+        for some in itertools.permutations(others, length)
+        for place in range(length + 1)
+        for chain in [(*some[:place], provider, *some[place:])]
+    ]
+    groups = max(2, -(-len(chains) // _MOST_OF_OR))
+    return [chains[start::groups] for start in range(groups)]
 
 
 def event_name(path: str) -> str:

@@ -3,6 +3,8 @@
 import base64
 import json
 
+from core.http import MAX_BODY_BYTES
+
 NOT_JSON: dict[str, str | None] = {
     "none": None,
     "empty": "",
@@ -27,7 +29,6 @@ TOO_LARGE: dict[str, str | None] = {
     "1 MB of prompt": json.dumps({"prompt": "a" * 1_000_000}),
     "1 MB of array": "[" + "0," * 500_000 + "0]",
     "1 MB of spaces": " " * 1_000_000 + "{}",
-    "many bytes in few characters": json.dumps({"prompt": "😀" * 20_000}, ensure_ascii=False),
 }
 NOT_AN_OBJECT: dict[str, str | None] = {
     "an array": "[]",
@@ -38,8 +39,8 @@ NOT_AN_OBJECT: dict[str, str | None] = {
     "null": "null",
     "a number of 5000 digits": "9" * 5000,
 }
-NOT_VALID: dict[str, str | None] = {
-    **NOT_AN_OBJECT,
+# Where a field is required.
+WITHOUT_FIELDS: dict[str, str | None] = {
     "an empty object": "{}",
     "an empty object behind a byte order mark": "\ufeff{}",
     "numbers of 5000 digits": f'{{"prompt": {"9" * 5000}, "email": -{"9" * 5000}, "refreshToken": {"9" * 5000}}}',
@@ -55,8 +56,17 @@ BINARY: dict[str, bytes] = {
     "gzip": base64.b64decode("H4sIAAAAAAAAA6tWKijKzy1QslJKVKoFAHMYqVIPAAAA"),
 }
 
-REFUSED: dict[str, tuple[int, str | None]] = {
-    **{f"not JSON: {name}": (400, body) for name, body in NOT_JSON.items()},
-    **{f"too large: {name}": (413, body) for name, body in TOO_LARGE.items()},
-    **{f"not valid: {name}": (422, body) for name, body in NOT_VALID.items()},
-}
+
+def refused(max_body_bytes: int, *, requires_a_field: bool) -> dict[str, tuple[int, str | None]]:
+    """What a call refuses that takes bodies of so many bytes."""
+    few_characters = json.dumps({"prompt": "😀" * (max_body_bytes // 4)}, ensure_ascii=False)
+    too_large = {**TOO_LARGE, "many bytes in few characters": few_characters}
+    not_valid = {**NOT_AN_OBJECT, **(WITHOUT_FIELDS if requires_a_field else {})}
+    return {
+        **{f"not JSON: {name}": (400, body) for name, body in NOT_JSON.items()},
+        **{f"too large: {name}": (413, body) for name, body in too_large.items()},
+        **{f"not valid: {name}": (422, body) for name, body in not_valid.items()},
+    }
+
+
+REFUSED = refused(MAX_BODY_BYTES, requires_a_field=True)

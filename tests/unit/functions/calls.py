@@ -3,9 +3,10 @@
 import importlib
 import importlib.util
 import json
+import re
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core import ids
 from core.identity import Identity
@@ -15,7 +16,18 @@ from tests.events import Gateway, Query
 from tests.unit.functions.answers import Answer, ask
 from tests.unit.stand_ins import StandIn, model_of
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
 KEY = "8e03978e-40d5-43e8-bc93-6894a57f9324"
+# A conversation that an answer belongs to is kept beside the generations, and outlives them.
+_SESSION = re.compile(r"users/[^/]+/[a-z]+/sessions/")
+
+
+def stored(s3: "S3Client", bucket: str) -> dict[str, bytes]:
+    """All objects of generations and their histories."""
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+    return {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys if not _SESSION.match(key)}
 
 
 def bearer(caller: Identity | None) -> dict[str, str]:
@@ -62,6 +74,12 @@ class Calls:
     def body(self, text: str | None = None, **changes: Any) -> dict[str, Any]:
         """The sample, with another text and other changes."""
         return {**self.service.sample, **({} if text is None else {self.text: text}), **changes}
+
+    @property
+    def decided(self) -> dict[str, Any]:
+        """The sample with the defaults of what it leaves open; not what is then unknown."""
+        known = model_of(self.service).model_validate(self.service.sample)
+        return known.model_dump(by_alias=True, exclude_none=True)
 
     @property
     def longest(self) -> int:

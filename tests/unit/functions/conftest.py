@@ -9,8 +9,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from core import identity
+from core import ids, identity
 from generation import answers, chain, cursors, library, settings
+from generation.chat import removal, sessions
+from generation.chat import table as chat_table
 from generation.services import Service
 from image.service import SERVICE as IMAGE
 from tests import events, tokens
@@ -19,9 +21,10 @@ from tests.services import NAMES, SERVICES
 
 # Its fixtures, for the functions that need PostgreSQL.
 from tests.unit.accounts.conftest import database_name, server  # noqa: F401
+from tests.unit.chat.conftest import create_table
 from tests.unit.functions.calls import Calls
 from tests.unit.generation import answers_table as answers_tables
-from tests.unit.stand_ins import Painter, Speaker, StandIn, Watch, environment_caches_cleared
+from tests.unit.stand_ins import Painter, Speaker, Watch, environment_caches_cleared, stand_in
 from tts.service import SERVICE as SPEECH
 
 if TYPE_CHECKING:
@@ -69,9 +72,22 @@ def _cursor_secret(s3: "S3Client") -> str:
     return boto3.client("secretsmanager").create_secret(Name="cursors", SecretString="a key")["ARN"]
 
 
+@pytest.fixture(scope="module")
+def _sessions(s3: "S3Client") -> Iterator[dict[str, str]]:
+    """What the functions of chat are told, where they keep sessions; ``s3`` stands for all of AWS."""
+    assert s3
+    queue = boto3.client("sqs").create_queue(QueueName=f"removal-{ids.new()}")["QueueUrl"]
+    with environment_caches_cleared(sessions.open_sessions, removal.from_env, chat_table.client):
+        yield {"CHAT_TABLE": create_table(boto3.client("dynamodb")), "CHAT_REMOVAL_QUEUE": queue}
+
+
 @pytest.fixture
-def bucket(s3: "S3Client", _bucket: str, _cursor_secret: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def bucket(
+    s3: "S3Client", _bucket: str, _cursor_secret: str, _sessions: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[str]:
     """The name of an empty bucket, which the function is configured with."""
+    for name, value in _sessions.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("BUCKET", _bucket)
     monkeypatch.setenv("CURSOR_SECRET_ARN", _cursor_secret)
     yield _bucket
@@ -97,7 +113,7 @@ def service(request: pytest.FixtureRequest) -> Service:
 @pytest.fixture
 def calls(service: Service, chains: dict[Service, tuple[Any, ...]]) -> Calls:
     """The calls of each generating service in turn; its provider delivers at once."""
-    provider = StandIn(service)
+    provider = stand_in(service)
     chains[service] = (provider,)
     return Calls(service, provider)
 
@@ -105,7 +121,7 @@ def calls(service: Service, chains: dict[Service, tuple[Any, ...]]) -> Calls:
 @pytest.fixture
 def all_calls(chains: dict[Service, tuple[Any, ...]]) -> list[Calls]:
     """The calls of all generating services."""
-    found = [Calls(service, StandIn(service)) for service in SERVICES]
+    found = [Calls(service, stand_in(service)) for service in SERVICES]
     chains.update({each.service: (each.provider,) for each in found})
     return found
 

@@ -1,11 +1,14 @@
-"""The functions of chat, as gateways call them."""
+"""The functions of chat, as gateways call them.
+
+What its answers have in common with all generations is the contract's: made whole, its own generating route keeps it,
+too. Here is what only it has: sessions, answers in pieces, models, and what is refused because of one of these.
+"""
 
 import json
 from collections.abc import Iterator
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import boto3
 import pytest
 
 from chat import change_session, create_session, end_session, generate, messages, models, session, sessions
@@ -13,41 +16,22 @@ from chat import get as get_answer
 from core import ids, streaming
 from core.identity import Identity
 from generation import chain
-from generation.chat import removal
-from generation.chat import sessions as stored_sessions
-from generation.chat import table as tables
 from generation.providers import ProviderError
 from generation.texts import Model, TextRequest
 from tests import events, tokens
 from tests.events import Gateway
-from tests.unit.chat.conftest import create_table
 from tests.unit.functions.answers import Answer, ask
 from tests.unit.generation.text_stand_ins import Writer, breaking
-from tests.unit.stand_ins import ANA, BEN, environment_caches_cleared
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-
-@pytest.fixture(scope="module")
-def _table(s3: "S3Client") -> str:
-    """A table of the module; ``s3`` stands for all of AWS."""
-    assert s3
-    return create_table(boto3.client("dynamodb"))
-
+from tests.unit.stand_ins import ANA, BEN
 
 @pytest.fixture
-def writer(bucket: str, _table: str, answers_table: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Writer]:
+def writer(bucket: str, answers_table: str, monkeypatch: pytest.MonkeyPatch) -> Writer:
     """The provider that the functions are configured with, on a stack of their own."""
     assert bucket
     assert answers_table
     provider = Writer()
     monkeypatch.setattr(chain, "providers", lambda service: (provider,))
-    monkeypatch.setenv("CHAT_TABLE", _table)
-    queue = boto3.client("sqs").create_queue(QueueName=f"removal-{ids.new()}")["QueueUrl"]
-    monkeypatch.setenv("CHAT_REMOVAL_QUEUE", queue)
-    with environment_caches_cleared(stored_sessions.open_sessions, removal.from_env, tables.client):
-        yield provider
+    return provider
 
 
 @pytest.fixture

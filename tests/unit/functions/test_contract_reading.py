@@ -16,7 +16,7 @@ from generation.storage import open_bucket
 from generation.tombstones import Tombstone
 from tests import events
 from tests.events import Gateway
-from tests.unit.functions.calls import Calls
+from tests.unit.functions.calls import Calls, stored
 from tests.unit.generation.samples import identifier, line
 from tests.unit.stand_ins import ADMIN, ANA, BEN, CONTENT, Watch
 
@@ -30,7 +30,7 @@ ODD_IDS = [
 
 
 def keys_in(s3: "S3Client", bucket: str) -> set[str]:
-    return {item["Key"] for item in s3.list_objects_v2(Bucket=bucket).get("Contents", [])}
+    return set(stored(s3, bucket))
 
 
 def tombstone(record_id: str) -> str:

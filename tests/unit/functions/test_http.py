@@ -1,6 +1,7 @@
 """What every call has in common, whatever it does."""
 
 import importlib
+import inspect
 import json
 from collections.abc import Iterator
 from types import ModuleType
@@ -27,7 +28,7 @@ ROUTES = {
     for module, function in functions().items()
     if function.routes and function.routes[0].method != "ANY"
 }
-POSTS = [module for module, route in ROUTES.items() if route.method == "POST"]
+WITH_BODIES = [module for module, route in ROUTES.items() if route.method in ("POST", "PATCH")]
 
 
 def handler_of(module: str) -> ModuleType:
@@ -37,6 +38,15 @@ def handler_of(module: str) -> ModuleType:
 def identity_for(module: str) -> dict[str, Any] | None:
     """What the gateway's authorizer says of the caller, where there is one."""
     return tokens.claims() if ROUTES[module].protected else None
+
+
+def refused_by(module: str) -> dict[str, tuple[int, str | None]]:
+    """The bodies that a call refuses, whose limit and whose fields are its own."""
+    api, route = handler_of(module).handler, ROUTES[module]
+    parameters = inspect.signature(api.routes[route.method, route.path].function).parameters.values()
+    (model,) = (each.annotation for each in parameters if hasattr(each.annotation, "model_fields"))
+    requires_a_field = any(field.is_required() for field in model.model_fields.values())
+    return bodies.refused(api.max_body_bytes, requires_a_field=requires_a_field)
 
 
 @pytest.fixture
@@ -56,18 +66,21 @@ def limited() -> Iterator[ModuleType]:
 # ---------------------------------------------------------------- bodies
 
 
-@pytest.mark.parametrize("module", POSTS)
+@pytest.mark.parametrize("module", WITH_BODIES)
 def test_no_call_accepts_a_body_that_is_not_its_request(gateway: Gateway, module: str) -> None:
-    for name, (status, body) in bodies.REFUSED.items():
-        event = gateway("POST", ROUTES[module].path, body=body, identity=identity_for(module))
+    route, parameters = ROUTES[module], {"id": "x"}
+    for name, (status, body) in refused_by(module).items():
+        event = gateway(route.method, route.path, parameters=parameters, body=body, identity=identity_for(module))
         assert ask(handler_of(module), event).problem(status), name
 
 
-@pytest.mark.parametrize("module", POSTS)
+@pytest.mark.parametrize("module", WITH_BODIES)
 def test_no_call_accepts_a_body_that_is_not_text(module: str) -> None:
-    path, identity = ROUTES[module].path, identity_for(module)
+    method, path, identity = ROUTES[module].method, ROUTES[module].path, identity_for(module)
     for body in [*map(events.in_base64, bodies.BINARY.values()), "{}", "a", "eyJ9=", "é", "===="]:
-        event = events.aws("POST", path, body=body, base64_encoded=True, identity=identity)
+        event = events.aws(
+            method, path, parameters={"id": "x"}, body=body, base64_encoded=True, identity=identity
+        )
         ask(handler_of(module), event).problem(400)
 
 
@@ -165,7 +178,7 @@ def test_a_page_of_another_origin_may_read_every_answer(module: str) -> None:
     route = ROUTES[module]
     origin = {"Origin": "https://app.example.com"}
     event = events.aws(
-        "PATCH", route.path, parameters={"id": "x"}, body="{}", headers=origin, identity=identity_for(module)
+        "PUT", route.path, parameters={"id": "x"}, body="{}", headers=origin, identity=identity_for(module)
     )
     refused = ask(handler_of(module), event)
     assert refused.status == 404
@@ -182,12 +195,14 @@ def test_a_page_of_another_origin_may_read_every_answer(module: str) -> None:
     }
 
 
-@pytest.mark.parametrize("module", POSTS)
+@pytest.mark.parametrize("module", WITH_BODIES)
 @pytest.mark.parametrize("name", ["not JSON: empty", "too large: 1 MB of prompt", "not valid: an array"])
 def test_a_page_of_another_origin_may_read_why_its_body_was_refused(module: str, name: str) -> None:
-    status, body = bodies.REFUSED[name]
+    (status, body), route = refused_by(module)[name], ROUTES[module]
     headers = {"Origin": "https://app.example.com"}
-    event = events.aws("POST", ROUTES[module].path, body=body, headers=headers, identity=identity_for(module))
+    event = events.aws(
+        route.method, route.path, parameters={"id": "x"}, body=body, headers=headers, identity=identity_for(module)
+    )
     answer = ask(handler_of(module), event)
     answer.problem(status)
     assert answer.headers["access-control-allow-origin"] == "*"

@@ -22,7 +22,7 @@ from summarize import list as list_summaries
 from tests import events
 from tests.events import Gateway
 from tests.unit.functions.answers import Answer, ask
-from tests.unit.functions.test_image import bearer
+from tests.unit.functions.calls import bearer
 from tests.unit.stand_ins import ADMIN, ANA, BEN
 
 if TYPE_CHECKING:

@@ -24,16 +24,15 @@ from core.identity import Identity
 from core.logging import logger
 from generation import answers, chain, cursors, library, storage
 from generation import settings as generation_settings
+from generation.services import Service
 from generation.storage import Bucket
-from image.service import SERVICE as IMAGE
 from tests import tokens
 from tests.services import SERVICES
 
 # Its fixtures, for the functions that need PostgreSQL.
 from tests.unit.accounts.conftest import FAST_ROUNDS, Server, database_name, server  # noqa: F401
 from tests.unit.generation.memory_s3 import NAME, MemoryS3
-from tests.unit.stand_ins import Painter, Speaker, environment_caches_cleared
-from tts.service import SERVICE as SPEECH
+from tests.unit.stand_ins import StandIn, environment_caches_cleared, stand_in
 
 PASSWORD = "a fox on the moon"
 
@@ -54,8 +53,7 @@ class World:
     """Everything that a call may change or ask."""
 
     s3: MemoryS3
-    painter: Painter
-    speaker: Speaker
+    providers: dict[Service, StandIn]
     user: Identity
 
     def state(self) -> tuple[object, ...]:
@@ -67,7 +65,8 @@ class World:
             )
             return cursor.fetchone()
 
-        return dict(self.s3.objects), len(self.painter.asked), len(self.speaker.asked), database.from_env().run(count)
+        asked = [len(provider.asked) for provider in self.providers.values()]
+        return dict(self.s3.objects), asked, database.from_env().run(count)
 
     def headers(self) -> dict[str, str]:
         """What the user's client sends."""
@@ -104,7 +103,7 @@ def _raise(_record: object) -> None:
 @pytest.fixture(scope="module")
 def world(server: Server, database_name: str) -> Iterator[World]:  # noqa: F811  (the fixtures, by their names)
     """An execution environment of every function, with one user."""
-    s3, painter, speaker = MemoryS3(), Painter(), Speaker()
+    s3, providers = MemoryS3(), {service: stand_in(service) for service in SERVICES}
     with mock.patch.dict(os.environ), pytest.MonkeyPatch.context() as patch, mock_aws():
         os.environ |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
         os.environ |= _variables(server.url(database_name))
@@ -114,7 +113,7 @@ def world(server: Server, database_name: str) -> Iterator[World]:  # noqa: F811 
             "open_bucket",
             lambda _name, public_endpoint: Bucket(s3.bucket()._client, NAME, public_client=signing_client),
         )
-        patch.setattr(chain, "providers", {IMAGE: (painter,), SPEECH: (speaker,)}.__getitem__)
+        patch.setattr(chain, "providers", lambda service: (providers[service],))
         # What is slow on purpose would leave no time for many examples.
         quick = replace(AccountsSettings.from_env(os.environ), bcrypt_rounds=FAST_ROUNDS)
         patch.setattr(service, "AccountsSettings", SimpleNamespace(from_env=lambda _environ: quick))
@@ -126,7 +125,7 @@ def world(server: Server, database_name: str) -> Iterator[World]:  # noqa: F811 
             registered = service.from_env().register(email, PASSWORD, ClientInfo())
             session_id = decode(registered["accessToken"], options={"verify_signature": False})["sid"]
             user = Identity(registered["user"]["id"], email, "user", session_id, 4_102_444_800)
-            yield World(s3, painter, speaker, user)
+            yield World(s3, providers, user)
             database.from_env().close()
 
 
