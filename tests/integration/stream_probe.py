@@ -41,7 +41,8 @@ def _deployed(platform: Platform) -> Iterator[str]:
         archive.writestr("probe.py", SOURCE)
     arn = functions.create_function(
         FunctionName=name, Runtime=like["Runtime"], Role=like["Role"], Handler="probe.handler", Timeout=60,
-        Code={"ZipFile": package.getvalue()},
+        Code={"ZipFile": package.getvalue()}, Layers=[layer["Arn"] for layer in like["Layers"]],
+        Environment={"Variables": {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/python/core/streaming-runtime"}},
     )["FunctionArn"]  # fmt: skip
     try:
         functions.get_waiter("function_active_v2").wait(FunctionName=name)
