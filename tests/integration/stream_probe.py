@@ -34,14 +34,15 @@ def pieces(port):
 def _deployed(platform: Platform) -> Iterator[str]:
     """The address of an API with one route that streams, while it is there."""
     name = f"probe-{uuid4().hex[:8]}"
-    functions, gateway = platform.aws("lambda"), platform.aws("apigateway")
+    functions, stacks = platform.aws("lambda"), platform.aws("cloudformation")
     like = functions.get_function_configuration(FunctionName=platform.resource("MeFunction"))
     package = io.BytesIO()
     with zipfile.ZipFile(package, "w") as archive:
         archive.writestr("probe.py", SOURCE)
     arn = functions.create_function(
         FunctionName=name, Runtime=like["Runtime"], Role=like["Role"], Handler="probe.handler", Timeout=60,
-        Code={"ZipFile": package.getvalue()},
+        Code={"ZipFile": package.getvalue()}, Layers=[layer["Arn"] for layer in like["Layers"]],
+        Environment={"Variables": {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/python/core/streaming-runtime"}},
     )["FunctionArn"]  # fmt: skip
     try:
         functions.get_waiter("function_active_v2").wait(FunctionName=name)
@@ -49,12 +50,21 @@ def _deployed(platform: Platform) -> Iterator[str]:
         integration = {"type": "aws_proxy", "httpMethod": "POST", "uri": streamed, "responseTransferMode": "STREAM"}
         route = {"get": {"responses": {}, "x-amazon-apigateway-integration": integration}}
         body = {"openapi": "3.0.1", "info": {"title": name, "version": "1"}, "paths": {"/stream": route}}
-        api = gateway.import_rest_api(body=json.dumps(body).encode())["id"]
+        resources = {
+            "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": name, "Body": body}},
+            "Deployment": {
+                "Type": "AWS::ApiGateway::Deployment",
+                "Properties": {"RestApiId": {"Ref": "Api"}, "StageName": "probe"},
+            },
+        }
+        stacks.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": resources}))
         try:
-            gateway.create_deployment(restApiId=api, stageName="probe")
-            yield f"http://localhost:{platform.aws_port}/_aws/execute-api/{api}/probe/stream"
+            stacks.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+            found = stacks.describe_stack_resource(StackName=name, LogicalResourceId="Api")["StackResourceDetail"]
+            path = f"/_aws/execute-api/{found['PhysicalResourceId']}/probe/stream"
+            yield f"http://localhost:{platform.aws_port}{path}"
         finally:
-            gateway.delete_rest_api(restApiId=api)
+            stacks.delete_stack(StackName=name)
     finally:
         functions.delete_function(FunctionName=name)
 

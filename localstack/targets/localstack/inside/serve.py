@@ -40,7 +40,7 @@ class Endpoint:
 
 
 def _listen_on_loopback(api_port: int, endpoint: Endpoint) -> None:
-    """LocalStack's server takes no notice of the address in GATEWAY_LISTEN; and our port shall have the API alone."""
+    """LocalStack's server takes no notice of the address in GATEWAY_LISTEN; our port has the API at its root."""
     endpoints: Any = importlib.import_module("twisted.internet.endpoints")
     endpoints.TCP4ServerEndpoint = functools.partial(endpoints.TCP4ServerEndpoint, interface=LOOPBACK)
     reactor = importlib.import_module("twisted.internet.reactor")
