@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from localstack import __main__ as program
 from localstack import settings, stack
 from localstack.console import CommandFailed
 from localstack.sam_local import command, derive, engine, forward, isolation
@@ -306,10 +305,13 @@ def test_containers_have_no_resolver(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- the engine
 
 
-def test_no_engine_is_said_before_all_else(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent/docker.sock")
-    assert program.main(["sam-local"]) == 1
-    assert "it needs a Docker engine, and none answers" in capsys.readouterr().err
+def test_no_engine_is_said_before_all_else() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "localstack", "sam-local"], cwd=settings.ROOT, capture_output=True, text=True,
+        env=os.environ | {"DOCKER_HOST": "unix:///nonexistent/docker.sock"},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "it needs a Docker engine, and none answers" in done.stderr
 
 
 @pytest.mark.parametrize("address", ["tcp://10.0.0.9:2376", "ssh://ana@example.com", "http://127.0.0.1:2375"])
