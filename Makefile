@@ -121,7 +121,8 @@ test: environments ## unit and integration tests, with branch coverage (90 % or 
 test-unit: environment ## unit tests: no network, no platform
 	@$(VENV)/python -m pytest $(AT_ONCE) tests/unit
 
-test-integration: environments ## integration tests: they start a platform of their own
+test-integration: export EMULATOR := $(EMULATOR)
+test-integration: environments ## integration tests: they start a platform of their own [EMULATOR=embedded]
 	@$(VENV)/python -m pytest $(AT_ONCE) tests/integration
 
 test-clock: environment ## unit tests just before midnight of odd days, in other zones, on each Python (Linux, with a C compiler)

@@ -1,0 +1,85 @@
+"""What the integration tests may run against (`make test-integration EMULATOR=…`), and what each target cannot do.
+
+A test that needs a capability says so, `@pytest.mark.needs("iam")`, and is skipped on a target that lacks it, with the
+reason that is written here. `test_capabilities.py` tries each capability on each target, so that one which a target
+has learnt turns red until its line is removed. Another target costs one entry in TARGETS.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.integration.client import Platform
+from tests.own_platform import running_platform
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CAPABILITIES = {
+    "authorizers": "a Lambda authorizer decides who reaches a protected route",
+    "gateway_responses": "what the gateway answers itself has the template's words and headers",
+    "iam": "a function may do what its role says and nothing else",
+    "launcher": "the commands of `make`: promote, redrive, reindex, database-stop",
+    "raw_bodies": "bytes that are no UTF-8 reach the function, which refuses them",
+    "raw_paths": "a path reaches its route as it was sent, however it is encoded",
+    "s3_signatures": "a signed URL that was tampered with, or none, is refused",
+    "triggers": "an object that arrives is an event in the queue, and a message calls its function",
+}
+
+Start = Callable[[Path, Mapping[str, str]], AbstractContextManager[Platform]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something that runs the template. ``start`` gets a folder to keep things in, and settings as variables."""
+
+    name: str
+    product: str
+    lock: str  # of requirements/, which has the version of the product
+    start: Start
+    lacks: Mapping[str, str] = field(default_factory=dict)  # capability: why
+
+    def __post_init__(self) -> None:
+        unknown = set(self.lacks) - set(CAPABILITIES)
+        if unknown:
+            raise ValueError(f"{self.name} lacks what is no capability: {', '.join(sorted(unknown))}")
+
+    @property
+    def version(self) -> str:
+        """The version of the product that the lock file pins."""
+        locked = (ROOT / "requirements" / self.lock).read_text()
+        found = re.search(rf"^{re.escape(self.product)}(?:\[\w+\])?==([^ ;\\]+)", locked, re.MULTILINE)
+        if found is None:
+            raise LookupError(f"requirements/{self.lock} has no {self.product}")
+        return found[1]
+
+    def why_not(self, capability: str) -> str | None:
+        """Why a test that needs the capability does not run here; None when it does.
+
+        Raises KeyError for a capability that nobody has declared.
+        """
+        _ = CAPABILITIES[capability]
+        if capability not in self.lacks:
+            return None
+        return f"{capability}: {self.product} {self.version}: {self.lacks[capability]}"
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("embedded", "ministack", "platform.txt", running_platform),
+    )
+}  # fmt: skip
+
+
+def chosen() -> Target:
+    """The target that EMULATOR names; the embedded platform when it names none.
+
+    Raises LookupError for one that there is not.
+    """
+    name = os.environ.get("EMULATOR") or "embedded"
+    if name not in TARGETS:
+        raise LookupError(f"EMULATOR is {name!r}; there are {', '.join(TARGETS)}")
+    return TARGETS[name]

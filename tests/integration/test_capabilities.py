@@ -1,0 +1,98 @@
+"""Each capability, tried: the target has it, or lacks it as `targets.py` says. Red on the day that it learns one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import requests
+
+from tests.integration.client import Platform, User, eventually
+from tests.integration.roles import Attempt, Caller, Stack, credentials
+from tests.integration.targets import CAPABILITIES, Target
+
+SMALL = {"prompt": "a cat", "size": "64x64"}
+# Whoever lacks triggers is waited for this long, and no longer.
+TRIGGER_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a probe may use."""
+
+    platform: Platform
+    ana: User
+
+    def made(self) -> str:
+        """The id of a picture of hers."""
+        answer = self.ana.post("/image/generate", SMALL)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+
+def authorizers(scene: Scene) -> bool:
+    """An authorizer that knows no key lets nobody through; functions that verify tokens themselves would."""
+    with scene.platform.variables("AuthorizerFunction", JWKS='{"keys": []}'):
+        return scene.ana.get("/users/me").status_code == 401
+
+
+def gateway_responses(scene: Scene) -> bool:
+    answer = requests.get(f"{scene.platform.api_url}/no/such/route", timeout=60)
+    return answer.status_code == 404 and answer.headers["Content-Type"] == "application/problem+json"
+
+
+def iam(scene: Scene) -> bool:
+    """A function that has nothing to do with the stack asks for it."""
+    stack = Stack.deployed(scene.platform.aws_port)
+    caller = Caller(stack.url)
+    caller.become(credentials(stack)["MeFunction"])
+    name = {"StackName": "llm-microservices"}
+    return not caller.may(Attempt("DescribeStacks", "cloudformation", "describe_stacks", name))
+
+
+def launcher(scene: Scene) -> bool:
+    try:
+        return "databaseUrl" in scene.platform.command("describe")
+    except AssertionError:
+        return False
+
+
+def raw_bodies(scene: Scene) -> bool:
+    answer = requests.post(f"{scene.platform.api_url}/auth/login", data=b'{"email": "\xe9"}', timeout=60)
+    return answer.status_code == 400
+
+
+def raw_paths(scene: Scene) -> bool:
+    """A slash that is encoded parts nothing: there is no such picture."""
+    return scene.ana.get(f"/image/{scene.made()}%2Fdownload").status_code == 404
+
+
+def s3_signatures(scene: Scene) -> bool:
+    signed = scene.ana.get(f"/image/{scene.made()}/download").json()["url"]
+    assert requests.get(signed, timeout=60).status_code == 200
+    return requests.get(signed.replace("X-Amz-Signature=", "X-Amz-Signature=0"), timeout=60).status_code == 403
+
+
+def triggers(scene: Scene) -> bool:
+    made = scene.made()
+    lines = eventually(lambda: scene.platform.lines("image", scene.ana.id), TRIGGER_SECONDS)
+    return made in [line["id"] for line in lines]
+
+
+PROBES: dict[str, Callable[[Scene], bool]] = {
+    probe.__name__: probe
+    for probe in (authorizers, gateway_responses, iam, launcher, raw_bodies, raw_paths, s3_signatures, triggers)
+}
+
+
+def test_every_capability_has_a_probe() -> None:
+    assert set(PROBES) == set(CAPABILITIES)
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_the_target_has_it_or_lacks_it_as_declared(
+    platform: Platform, target: Target, ana: User, capability: str
+) -> None:
+    has = PROBES[capability](Scene(platform, ana))
+    declared = capability not in target.lacks
+    told = f"{target.name} {'has' if has else 'lacks'} {capability} ({CAPABILITIES[capability]})"
+    assert has == declared, f"{told}: say so in tests/integration/targets.py"
