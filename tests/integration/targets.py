@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.integration.client import Platform
+from tests.integration.on_sam_local import running_on_sam_local
 from tests.own_platform import running_platform
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,6 +71,11 @@ TARGETS = {
     target.name: target
     for target in (
         Target("embedded", "ministack", "platform.txt", running_platform),
+        Target("sam-local", "aws-sam-cli", "dev.txt", running_on_sam_local, {
+            "gateway_responses": "it says itself who is not let in (401, 403) and that a route is not there (403)",
+            "raw_bodies": "it decodes every body as UTF-8, and what is none is its 502",
+            "raw_paths": "it decodes a path before it looks for the route",
+        }),
     )
 }  # fmt: skip
 
