@@ -333,6 +333,13 @@ def test_containers_reach_this_machine_on_the_bridges_address(networks: list[dic
     assert (found.listen, found.host, found.options) == (address, address, [])
 
 
+def test_a_bridge_that_is_not_here_is_said() -> None:
+    """As with a rootless engine; 192.0.2.0/24 is nobody's."""
+    docker = engine.on_linux(None, [{"Subnet": "192.0.2.0/24"}])
+    with contextlib.ExitStack() as cleanup, pytest.raises(CommandFailed, match=r"cannot listen on 192\.0\.2\.1"):
+        command._reach(docker, cleanup)(("127.0.0.1", 1))
+
+
 # ---------------------------------------------------------------- forwarding
 
 
