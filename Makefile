@@ -42,7 +42,7 @@ setup-dev install-deps: environments ## make the environments with all that is l
 
 # ---------------------------------------------------------------- the platform on this machine
 
-.PHONY: up up-build down status logs healthcheck build deploy promote describe database-stop database-start sam-local-env
+.PHONY: up up-build down status logs healthcheck build deploy promote describe database-stop database-start sam-local
 
 up: environments ## start everything, deploy what changed, print the URL
 	@$(PLATFORM) up
@@ -86,8 +86,9 @@ describe: environment ## the running platform as JSON, for scripts
 database-stop database-start: environment ## stop or start PostgreSQL alone, to see the platform without it
 	@$(PLATFORM) database $(@:database-%=%)
 
-sam-local-env: environment ## write the functions' environment for sam local start-api
-	@$(PLATFORM) sam-local
+SAM_PORT ?= 3001
+sam-local: environment ## serve the API by sam local too, functions in Docker, before the platform that runs: [SAM_PORT=3001]
+	@$(PLATFORM) sam-local --port $(SAM_PORT)
 
 # ---------------------------------------------------------------- LocalStack, without Docker
 ON_LOCALSTACK := $(VENV)/python -m localstack.targets.localstack

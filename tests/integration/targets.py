@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.integration.client import Platform
 from tests.integration.on_localstack import running_on_localstack
+from tests.integration.on_sam_local import running_on_sam_local
 from tests.own_platform import running_platform
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +82,14 @@ TARGETS = {
             "s3_signatures": "signatures are not looked at",
             "streaming": "an integration that streams answers as one that does not, and so does the runtime client",
             "updates": "an update takes the API's stage away (`make up-localstack` makes it again afterwards)",
+        }),
+        Target("sam-local", "aws-sam-cli", "dev.txt", running_on_sam_local, {
+            "gateway_responses": "it says itself who is not let in (401, 403) and that a route is not there (403)",
+            "launcher": "the functions' code is what was built when it was started",
+            "raw_bodies": "it decodes every body as UTF-8, and what is none is its 502",
+            "raw_paths": "it decodes a path before it looks for the route",
+            "streaming": "its answers come whole",
+            "updates": "its containers have the variables and the code that the stack had when it was started",
         }),
     )
 }  # fmt: skip
