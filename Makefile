@@ -19,6 +19,8 @@ SOURCES := functions layers localstack tests tools benchmarks
 LAYERS := $(patsubst layers/%/Makefile,%,$(wildcard layers/*/Makefile))
 LOCK := $(VENV)/uv pip compile --quiet --generate-hashes --universal --no-header --no-emit-index-url \
   --python-version 3.11 --no-config --excludes requirements/excluded.in
+# It runs on one Python, and its requirements contradict each other on the next one.
+LOCK_LOCALSTACK := $(patsubst 3.11,3.13,$(filter-out --universal,$(LOCK)))
 
 # ---------------------------------------------------------------- environments
 
@@ -40,7 +42,7 @@ setup-dev install-deps: environments ## make the environments with all that is l
 
 # ---------------------------------------------------------------- the platform on this machine
 
-.PHONY: up up-build down status logs healthcheck build deploy promote describe database-stop database-start sam-local-env
+.PHONY: up up-build down status logs healthcheck build deploy promote describe database-stop database-start sam-local
 
 up: environments ## start everything, deploy what changed, print the URL
 	@$(PLATFORM) up
@@ -84,8 +86,19 @@ describe: environment ## the running platform as JSON, for scripts
 database-stop database-start: environment ## stop or start PostgreSQL alone, to see the platform without it
 	@$(PLATFORM) database $(@:database-%=%)
 
-sam-local-env: environment ## write the functions' environment for sam local start-api
-	@$(PLATFORM) sam-local
+SAM_PORT ?= 3001
+sam-local: environment ## serve the API by sam local too, functions in Docker, before the platform that runs: [SAM_PORT=3001]
+	@$(PLATFORM) sam-local --port $(SAM_PORT)
+
+# ---------------------------------------------------------------- LocalStack, without Docker
+ON_LOCALSTACK := $(VENV)/python -m localstack.targets.localstack
+.PHONY: up-localstack down-localstack
+
+up-localstack: environments ## the platform on LocalStack: http://localhost:13000 [LOCALSTACK_API_PORT=13000 LOCALSTACK_PORT=14566]
+	@$(ON_LOCALSTACK) up
+
+down-localstack: ## stop it, state and all
+	@if [ -x $(VENV)/python ]; then $(ON_LOCALSTACK) down; else echo "  LocalStack    was never started"; fi
 
 # ---------------------------------------------------------------- the history
 
@@ -105,12 +118,12 @@ redrive: environment ## move the messages of the dead-letter queues back: [SERVI
 
 # ---------------------------------------------------------------- tests
 
-.PHONY: test test-unit test-integration test-clock test-runtimes fuzz lint template openapi docs new-service-check format
+.PHONY: test test-unit test-integration test-localstack capabilities test-clock test-runtimes fuzz lint template openapi docs new-service-check format
 
 # tests/conftest.py says which tests stay together. Those that share a platform take longest, so they begin.
 AT_ONCE := -n 2 --no-loadscope-reorder
 # Byte code among the sources would make `sam build` take them for changed.
-test test-unit test-integration test-clock test-runtimes fuzz lint template openapi docs new-service-check: export PYTHONDONTWRITEBYTECODE := 1
+test test-unit test-integration test-localstack test-clock test-runtimes fuzz lint template openapi docs new-service-check: export PYTHONDONTWRITEBYTECODE := 1
 
 test: environments ## unit and integration tests, with branch coverage (90 % or more)
 	@$(VENV)/coverage erase
@@ -120,8 +133,17 @@ test: environments ## unit and integration tests, with branch coverage (90 % or 
 test-unit: environment ## unit tests: no network, no platform
 	@$(VENV)/python -m pytest $(AT_ONCE) tests/unit
 
-test-integration: environments ## integration tests: they start a platform of their own
+test-integration: environments ## integration tests on a platform of their own [EMULATOR=localstack] [RECORD=1: for make capabilities]
 	@$(VENV)/python -m pytest $(AT_ONCE) tests/integration
+
+# What tells most in little time; all of it is EMULATOR=localstack make test-integration.
+LOCALSTACK_TESTS := capabilities finds journey sessions
+
+test-localstack: environments ## a part of the integration tests on LocalStack (needs Python 3.13, too)
+	@EMULATOR=localstack $(VENV)/python -m pytest $(LOCALSTACK_TESTS:%=tests/integration/test_%.py)
+
+capabilities: environment ## show in docs/emulators.md what make test-integration RECORD=1 has found
+	@$(VENV)/python -m tools.capabilities write
 
 test-clock: environment ## unit tests just before midnight of odd days, in other zones, on each Python (Linux, with a C compiler)
 	@$(VENV)/python -m tests.clock $(AT_ONCE) $(or $(TESTS),tests/unit)
@@ -146,6 +168,7 @@ lint: environment ## ruff, mypy, import rules, the template with rules of our ow
 	@$(VENV)/python -m tools.template check
 	@$(VENV)/python -m tools.openapi check
 	@$(VENV)/python -m tools.docs check
+	@$(VENV)/python -m tools.capabilities check
 
 template: environment ## render template.yaml from tools/template and the services' descriptors
 	@$(VENV)/python -m tools.template write
@@ -185,13 +208,15 @@ lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest ver
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/platform.in -o requirements/platform.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/fuzz.in -o requirements/fuzz.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt requirements/lambda.in -o requirements/lambda.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/lambda.txt requirements/localstack-functions.in -o requirements/localstack-functions.txt
+	@$(LOCK_LOCALSTACK) $(if $(UPGRADE),--upgrade) requirements/localstack.in -o requirements/localstack.txt
 	@for layer in $(LAYERS); do $(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt \
 	  $$(ls layers/$$layer/excluded.in 2>/dev/null | sed 's/^/--excludes /') \
 	  layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; done
 
-clean: down ## remove builds and environments (STATE=1: also accounts, pictures and all other state)
+clean: down down-localstack ## remove builds and environments (STATE=1: also accounts, pictures and all other state)
 	@rm -rf .venv .aws-sam .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	@rm -rf .local/platform .local/fuzz .local/runtimes .local/layer-cache .local/build* .local/functions .local/packages .local/logs .local/run
+	@rm -rf .local/platform .local/localstack .local/fuzz .local/runtimes .local/layer-cache .local/build* .local/functions .local/packages .local/logs .local/run
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 	@if [ -n "$(STATE)" ]; then rm -rf .local; echo "  state         removed"; \
 	  elif [ -d .local/state ]; then echo "  state         kept in .local/state (make clean STATE=1 removes it)"; fi

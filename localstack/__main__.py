@@ -6,7 +6,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from localstack import commands, console, functions_log, live, sam_local, settings
+from localstack import commands, console, functions_log, live, settings
+from localstack.sam_local import command as sam_local
 
 
 def parser() -> argparse.ArgumentParser:
@@ -19,7 +20,8 @@ def parser() -> argparse.ArgumentParser:
     log.add_argument("part", nargs="?", default=functions_log.EVERYTHING, help="a service; all of them if not said")
     log.add_argument("--no-follow", action="store_true", help="print what there is and end")
     choices.add_parser("dev", help="put each edit of a service live").add_argument("service")
-    choices.add_parser("sam-local", help="write the functions' environment for sam local start-api")
+    local = choices.add_parser("sam-local", help="serve the API by sam local start-api")
+    local.add_argument("--port", type=int, default=3001)
     choices.add_parser("database", help="stop or start PostgreSQL").add_argument("action", choices=("start", "stop"))
     return root
 
@@ -33,7 +35,7 @@ def run(options: argparse.Namespace) -> None:
         case "dev":
             live.watch_service(config, options.service)
         case "sam-local":
-            sam_local.write_environment(config)
+            sam_local.start(config, options.port)
         case "database":
             commands.database(config, options.action)
         case name:

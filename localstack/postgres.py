@@ -86,6 +86,10 @@ class Cluster:
         """The connection string of the platform's role."""
         return f"postgresql://{ROLE}:{self.password(ROLE)}@/{DATABASE}?host={quote(str(self.socket_folder), safe='')}"
 
+    def url_at(self, address: str) -> str:
+        """The same through a forwarded port of this machine: no network is between, and the server has no TLS."""
+        return f"postgresql://{ROLE}:{self.password(ROLE)}@{address}/{DATABASE}?sslmode=disable"
+
 
 def _binary(name: str) -> Path:
     """The path of one of PostgreSQL's programs, in the wheel that carries them."""

@@ -50,8 +50,7 @@ def client(settings: Settings, service: str, *, config: Config | None = None) ->
 
 def command_environment(settings: Settings) -> dict[str, str]:
     """For SAM: our tools first on the path, the emulator as AWS, and nothing of the person's own AWS account."""
-    personal = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_SESSION_TOKEN", "AWS_CA_BUNDLE")
-    kept = {name: value for name, value in os.environ.items() if name not in personal and name != "MAKEFLAGS"}
+    kept = {name: value for name, value in os.environ.items() if name[:4].upper() != "AWS_" and name != "MAKEFLAGS"}
     direct = ",".join(filter(None, [kept.get("NO_PROXY") or kept.get("no_proxy"), "localhost", "127.0.0.1"]))
     return kept | {
         "PATH": f"{environments.development().folder / 'bin'}{os.pathsep}{kept.get('PATH', '')}",
@@ -60,6 +59,7 @@ def command_environment(settings: Settings) -> dict[str, str]:
         "AWS_ENDPOINT_URL": settings.aws_url,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY,
         "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -73,7 +73,8 @@ def command_environment(settings: Settings) -> dict[str, str]:
     }
 
 
-def _sam(settings: Settings, *arguments: str | Path) -> list[str]:
+def sam(*arguments: str | Path) -> list[str]:
+    """SAM's command line."""
     return [str(environments.development().folder / "bin" / "sam"), *map(str, arguments)]
 
 
@@ -164,8 +165,8 @@ def _make_layer(settings: Settings, layer: Path, folder: Path) -> None:
 def sam_build(settings: Settings, folder: Path) -> None:
     """Run `sam build` into a folder of this platform's own."""
     # SAM's own cache would not see what a makefile reads from the environment; the makefiles have LAYER_CACHE.
-    command = _sam(
-        settings, "build", "--no-cached", "--parallel", "--template-file", settings.template, "--build-dir", folder,
+    command = sam(
+        "build", "--no-cached", "--parallel", "--template-file", settings.template, "--build-dir", folder,
         *_overrides(settings.parameters),
     )  # fmt: skip
     _run(command, settings, "sam build", "fix what the log names, then run the same command again")
@@ -190,8 +191,8 @@ def _ensure_bucket(settings: Settings) -> None:
         s3.create_bucket(Bucket=ARTIFACT_BUCKET)
 
 
-def _put_secret(settings: Settings, name: str, text: str) -> str:
-    """Store what the template expects in a secret; the secret's ARN."""
+def put_secret(settings: Settings, name: str, text: str) -> str:
+    """Have the emulator's Secrets Manager keep the text under the name; the secret's ARN."""
     secrets = client(settings, "secretsmanager")
     try:
         current = secrets.get_secret_value(SecretId=name)
@@ -221,6 +222,24 @@ def resources(settings: Settings) -> list[dict[str, Any]]:
     """The stack's resources, as `list_stack_resources` describes them."""
     pages = client(settings, "cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
     return [resource for page in pages for resource in page["StackResourceSummaries"]]
+
+
+def parameters(settings: Settings) -> dict[str, str]:
+    """The parameters that the stack was deployed with."""
+    found = client(settings, "cloudformation").describe_stacks(StackName=STACK_NAME)["Stacks"][0]
+    return {each["ParameterKey"]: each["ParameterValue"] for each in found.get("Parameters", [])}
+
+
+def function_variables(settings: Settings) -> dict[str, dict[str, str]]:
+    """The environment of each deployed function, by its logical name."""
+    functions = client(settings, "lambda")
+    return {
+        resource["LogicalResourceId"]: functions.get_function_configuration(FunctionName=resource["PhysicalResourceId"])
+        .get("Environment", {})
+        .get("Variables", {})
+        for resource in resources(settings)
+        if resource["ResourceType"] == "AWS::Lambda::Function"
+    }
 
 
 def failures(settings: Settings) -> list[str]:
@@ -291,11 +310,11 @@ def deploy(settings: Settings, built_template: Path, database_url: str, endpoint
     secrets |= {
         parameter: (name, settings.keys[parameter]) for parameter, name in KEYS.values() if parameter in settings.keys
     }
-    put = {parameter: _put_secret(settings, name, text) for parameter, (name, text) in secrets.items()}
+    put = {parameter: put_secret(settings, name, text) for parameter, (name, text) in secrets.items()}
     parameters = {**put, **settings.parameters}
     _repair(settings)
-    command = _sam(
-        settings, "deploy", "--config-file", ROOT / "samconfig.toml", "--config-env", "local", "--template-file",
+    command = sam(
+        "deploy", "--config-file", ROOT / "samconfig.toml", "--config-env", "local", "--template-file",
         built_template, *_overrides(parameters),
     )  # fmt: skip
     try:

@@ -89,17 +89,18 @@ class Platform:
 
     def command(self, *arguments: str) -> str:
         """Run a command of the platform; fails with what it printed."""
-        return self._run("localstack", *arguments)
+        return self.run("localstack", *arguments)
 
     def operate(self, *arguments: str) -> str:
         """Run a command of the operator; fails with what it printed."""
-        return self._run("tools.operate", *arguments)
+        return self.run("tools.operate", *arguments)
 
-    def _run(self, module: str, *arguments: str) -> str:
+    def run(self, program: str, *arguments: str, **variables: str) -> str:
+        """Run a module of this project with the platform's environment; fails with what it printed."""
         done = subprocess.run(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, "-m", program, *arguments],
             cwd=self.root,
-            env=dict(self.environment),
+            env=self.environment | variables,
             capture_output=True,
             text=True,
             timeout=1200,
@@ -142,11 +143,16 @@ class Platform:
         """Let a function run with other variables for a while, as a parameter of the stack would set them."""
         client, name = self.aws("lambda"), self.resource(function)
         before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-        client.update_function_configuration(FunctionName=name, Environment={"Variables": before | changes})
+
+        def change(variables: dict[str, str]) -> None:
+            client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+            client.get_waiter("function_updated_v2").wait(FunctionName=name)
+
+        change(before | changes)
         try:
             yield
         finally:
-            client.update_function_configuration(FunctionName=name, Environment={"Variables": before})
+            change(before)
 
     def parameters(self) -> dict[str, str]:
         """The parameters that the stack was deployed with."""

@@ -118,6 +118,7 @@ def test_an_address_that_is_none_is_422(api: Api, email: str) -> None:
     ("method", "path"),
     [("GET", "/nope"), ("POST", "/nope"), ("GET", "/auth")],
 )
+@pytest.mark.needs("gateway_responses")
 def test_a_route_that_does_not_exist_is_404(api: Api, ana: User, method: str, path: str) -> None:
     assert_problem(api.call(method, path), 404)
     assert_problem(ana.call(method, path), 404)

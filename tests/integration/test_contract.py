@@ -103,11 +103,10 @@ def test_a_generation_is_made_stored_indexed_listed_and_downloaded(
 
 
 @each_service
-def test_what_is_deleted_is_gone_for_good(platform: Platform, ana: User, bob: User, api: Api, service: Service) -> None:
+def test_what_is_deleted_is_gone_for_good(platform: Platform, ana: User, bob: User, service: Service) -> None:
     made = made_by(ana, service)
     assert eventually(lambda: platform.lines(service.name, ana.id))
     path = made["links"]["self"]
-    assert_problem(api.call("DELETE", path), 401)
     assert_problem(bob.call("DELETE", path), 404)
     for _time in range(2):
         assert ana.call("DELETE", path).status_code == 204
@@ -128,7 +127,13 @@ def test_what_is_made_anonymously_is_for_whoever_knows_its_id(
     record = json.loads(platform.read(service.name, made["s3"]["record"]))
     assert (record["userId"], record["username"]) == ("anonymous", "anonymous")
     assert eventually(lambda: made["id"] in [line["id"] for line in platform.lines(service.name, "anonymous")])
+
+
+@each_service
+@pytest.mark.needs("gateway_responses")
+def test_who_has_no_token_lists_and_deletes_nothing(api: Api, service: Service) -> None:
     assert_problem(api.get(f"/admin/{service.plural}"), 401)
+    assert_problem(api.call("DELETE", f"/{service.name}/{ID}"), 401)
 
 
 @each_service
@@ -139,6 +144,11 @@ def test_a_users_artifact_is_nobody_elses(api: Api, ana: User, bob: User, servic
         assert_problem(stranger.get(made["links"]["download"]), 404)
     assert_problem(bob.get(f"/admin/{service.plural}?userId={ana.id}"), 403)
 
+
+@each_service
+@pytest.mark.needs("s3_signatures")
+def test_a_signed_url_is_for_one_artifact_and_as_it_was_signed(ana: User, service: Service) -> None:
+    made = made_by(ana, service)
     signed = ana.get(made["links"]["download"]).json()["url"]
     assert requests.get(signed, timeout=120).status_code == 200
     assert requests.get(signed.partition("?")[0], timeout=120).status_code == 403
@@ -169,6 +179,7 @@ def test_a_body_that_is_no_request_is_a_documented_4xx(api: Api, service: Servic
 
 
 @each_service
+@pytest.mark.needs("raw_paths")
 def test_an_id_that_is_not_ours_is_404(ana: User, service: Service) -> None:
     for identifier in IDS:
         for method, end in (("GET", ""), ("GET", "/download"), ("DELETE", "")):

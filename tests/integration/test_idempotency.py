@@ -167,6 +167,7 @@ def kill_workers(launcher: int, function: str) -> int:
     return killed
 
 
+@pytest.mark.needs("launcher")
 def test_a_crash_in_mid_flight_holds_the_key_no_longer_than_the_functions_time_limit(
     platform: Platform, fakes: dict[str, str], ana: User, provider_calls: Callable[[str], int]
 ) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 import jwt
+import pytest
 import requests
 
 from tests.integration.client import PASSWORD, Api, Platform, User
@@ -42,6 +43,7 @@ def under_load(*calls: Callable[[], requests.Response]) -> Iterator[tuple[Counte
             thread.join()
 
 
+@pytest.mark.needs("updates")
 def test_a_rotation_fails_no_request_and_no_token_that_is_out(platform: Platform, ana: User) -> None:
     out = {"refreshToken": ana.refresh_token}
 

@@ -168,10 +168,12 @@ def test_every_need_is_tried(stack: Stack) -> None:
 
 
 @pytest.mark.parametrize("function", NEEDS)
+@pytest.mark.needs("iam")
 def test_a_function_may_do_what_it_needs_and_nothing_else(function: str, allowed: dict[str, set[str]]) -> None:
     assert allowed[function] == NEEDS[function]
 
 
+@pytest.mark.needs("iam")
 def test_the_private_keys_are_read_by_register_login_and_refresh_alone(stack: Stack, roles: dict[str, Any]) -> None:
     secret = stack.resources["AWS::SecretsManager::Secret"]["SigningSecret"]
     caller = Caller(stack.url)

@@ -13,6 +13,8 @@ from localstack import settings, stack
 
 from tests.integration.platform.platforms import ROOT
 
+pytestmark = pytest.mark.needs("launcher")
+
 TEMPLATE = """
 Transform: AWS::Serverless-2016-10-31
 Parameters:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from tests.integration.platform.platforms import Platform
+
+pytestmark = pytest.mark.needs("launcher")
 
 
 def test_call_without_a_token_gets_the_templates_401(running: Platform) -> None:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import sys
 
+import pytest
+
 from tests.integration.platform.platforms import Platform
+
+pytestmark = pytest.mark.needs("launcher")
 
 
 def test_function_sees_boto3_and_its_layers_but_not_the_emulators_packages(running: Platform) -> None:

@@ -12,9 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
+import pytest
 from localstack.ports import is_taken
 
 from tests.integration.platform.platforms import SAMPLE, Platform, free_port
+
+pytestmark = pytest.mark.needs("launcher")
 
 
 def wait_until_gone(platform: Platform, seconds: float = 120) -> list[psutil.Process]:

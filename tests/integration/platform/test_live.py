@@ -15,6 +15,8 @@ import pytest
 
 from tests.integration.platform.platforms import Platform
 
+pytestmark = pytest.mark.needs("launcher")
+
 LONGEST_SECONDS = 120
 
 

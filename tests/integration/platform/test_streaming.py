@@ -12,6 +12,8 @@ import pytest
 
 from tests.integration.platform.platforms import Platform
 
+pytestmark = pytest.mark.needs("launcher")
+
 PATIENCE_SECONDS = 60
 
 

@@ -1,0 +1,106 @@
+"""What the integration tests may run against (`make test-integration EMULATOR=…`), and what each target cannot do.
+
+A test that needs a capability says so, `@pytest.mark.needs("iam")`, and is skipped on a target that lacks it, with the
+reason that is written here. `test_capabilities.py` tries each capability on each target, so that one which a target
+has learnt turns red until its line is removed. Another target costs one entry in TARGETS.
+"""
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.integration.client import Platform
+from tests.integration.on_localstack import running_on_localstack
+from tests.integration.on_sam_local import running_on_sam_local
+from tests.own_platform import running_platform
+
+ROOT = Path(__file__).resolve().parents[2]
+
+CAPABILITIES = {
+    "authorizers": "a Lambda authorizer decides who reaches a protected route",
+    "gateway_responses": "what the gateway answers itself has the template's words and headers",
+    "iam": "a function may do what its role says and nothing else",
+    "launcher": "`make up`, live edits, and what they add to the emulator",
+    "raw_bodies": "bytes that are no UTF-8 reach the function, which refuses them",
+    "raw_paths": "a path reaches its route as it was sent, however it is encoded",
+    "s3_signatures": "a signed URL that was tampered with, or none, is refused",
+    "streaming": "an answer leaves in pieces, as its function makes them",
+    "triggers": "an object that arrives is an event in the queue, and a message calls its function",
+    "updates": "a deployment beside calls loses none: the API keeps its stage, functions finish what they began",
+}
+
+Start = Callable[[Path, Mapping[str, str]], AbstractContextManager[Platform]]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something that runs the template. ``start`` gets a folder to keep things in, and settings as variables."""
+
+    name: str
+    product: str
+    lock: str  # of requirements/, which has the version of the product
+    start: Start
+    lacks: Mapping[str, str] = field(default_factory=dict)  # capability: why
+
+    def __post_init__(self) -> None:
+        unknown = set(self.lacks) - set(CAPABILITIES)
+        if unknown:
+            raise ValueError(f"{self.name} lacks what is no capability: {', '.join(sorted(unknown))}")
+
+    @property
+    def version(self) -> str:
+        """The version of the product that the lock file pins."""
+        locked = (ROOT / "requirements" / self.lock).read_text()
+        found = re.search(rf"^{re.escape(self.product)}(?:\[\w+\])?==([^ ;\\]+)", locked, re.MULTILINE)
+        if found is None:
+            raise LookupError(f"requirements/{self.lock} has no {self.product}")
+        return found[1]
+
+    def why_not(self, capability: str) -> str | None:
+        """Why a test that needs the capability does not run here; None when it does.
+
+        Raises KeyError for a capability that nobody has declared.
+        """
+        _ = CAPABILITIES[capability]
+        if capability not in self.lacks:
+            return None
+        return f"{capability}: {self.product} {self.version}: {self.lacks[capability]}"
+
+
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("embedded", "ministack", "platform.txt", running_platform),
+        Target("localstack", "localstack-core", "localstack.txt", running_on_localstack, {
+            "authorizers": "Lambda authorizers of REST APIs are not called; functions verify tokens themselves",
+            "gateway_responses": "those of the template are left out; the gateway answers in its own words",
+            "iam": "roles are not enforced",
+            "launcher": "`make up` and what it adds to MiniStack are of the embedded platform",
+            "s3_signatures": "signatures are not looked at",
+            "streaming": "an integration that streams answers as one that does not, and so does the runtime client",
+            "updates": "an update takes the API's stage away (`make up-localstack` makes it again afterwards)",
+        }),
+        Target("sam-local", "aws-sam-cli", "dev.txt", running_on_sam_local, {
+            "gateway_responses": "it says itself who is not let in (401, 403) and that a route is not there (403)",
+            "launcher": "the functions' code is what was built when it was started",
+            "raw_bodies": "it decodes every body as UTF-8, and what is none is its 502",
+            "raw_paths": "it decodes a path before it looks for the route",
+            "streaming": "its answers come whole",
+            "updates": "its containers have the variables and the code that the stack had when it was started",
+        }),
+    )
+}  # fmt: skip
+
+
+def chosen() -> Target:
+    """The target that EMULATOR names; the embedded platform when it names none.
+
+    Raises LookupError for one that there is not.
+    """
+    name = os.environ.get("EMULATOR") or "embedded"
+    if name not in TARGETS:
+        raise LookupError(f"EMULATOR is {name!r}; there are {', '.join(TARGETS)}")
+    return TARGETS[name]

@@ -1,0 +1,154 @@
+"""Each capability, tried: the target has it, or lacks it as `targets.py` says. Red on the day that it learns one."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import uuid4
+
+import pytest
+import requests
+
+from tests.integration.client import Platform, User, eventually
+from tests.integration.roles import Attempt, Caller, Stack, credentials
+from tests.integration.stream_probe import streams
+from tests.integration.targets import CAPABILITIES, Target
+
+SMALL = {"prompt": "a cat", "size": "64x64"}
+# Whoever lacks triggers is waited for this long, and no longer.
+TRIGGER_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a probe may use."""
+
+    platform: Platform
+    ana: User
+
+    def made(self) -> str:
+        """The id of a picture of hers."""
+        answer = self.ana.post("/image/generate", SMALL)
+        assert answer.status_code == 201, answer.text
+        return str(answer.json()["id"])
+
+
+def authorizers(scene: Scene) -> bool:
+    """An authorizer that knows no key lets nobody through; functions that verify tokens themselves would."""
+    with scene.platform.variables("AuthorizerFunction", JWKS='{"keys": []}'):
+        return scene.ana.get("/users/me").status_code == 401
+
+
+def gateway_responses(scene: Scene) -> bool:
+    answer = requests.get(f"{scene.platform.api_url}/no/such/route", timeout=60)
+    return answer.status_code == 404 and answer.headers["Content-Type"] == "application/problem+json"
+
+
+def iam(scene: Scene) -> bool:
+    """A function that has nothing to do with the stack asks for it."""
+    stack = Stack.deployed(scene.platform.aws_port)
+    caller = Caller(stack.url)
+    caller.become(credentials(stack)["MeFunction"])
+    name = {"StackName": "llm-microservices"}
+    return not caller.may(Attempt("DescribeStacks", "cloudformation", "describe_stacks", name))
+
+
+def launcher(scene: Scene) -> bool:
+    """`make describe` finds what runs."""
+    try:
+        return "databaseUrl" in scene.platform.run("localstack", "describe")
+    except AssertionError:
+        return False
+
+
+def raw_bodies(scene: Scene) -> bool:
+    answer = requests.post(f"{scene.platform.api_url}/auth/login", data=b'{"email": "\xe9"}', timeout=60)
+    return answer.status_code == 400
+
+
+def raw_paths(scene: Scene) -> bool:
+    """A slash that is encoded parts nothing: there is no such picture."""
+    return scene.ana.get(f"/image/{scene.made()}%2Fdownload").status_code == 404
+
+
+def s3_signatures(scene: Scene) -> bool:
+    signed = scene.ana.get(f"/image/{scene.made()}/download").json()["url"]
+    assert requests.get(signed, timeout=60).status_code == 200
+    return requests.get(signed.replace("X-Amz-Signature=", "X-Amz-Signature=0"), timeout=60).status_code == 403
+
+
+def streaming(scene: Scene) -> bool:
+    return streams(scene.platform)
+
+
+def triggers(scene: Scene) -> bool:
+    made = scene.made()
+    lines = eventually(lambda: scene.platform.lines("image", scene.ana.id), TRIGGER_SECONDS)
+    return made in [line["id"] for line in lines]
+
+
+def _api(deployment: str) -> str:
+    """A template with an API that has one route, without a function."""
+    mock = {"type": "mock", "requestTemplates": {"application/json": '{"statusCode": 200}'}}
+    body = {
+        "openapi": "3.0.1",
+        "info": {"title": "probe", "version": "1"},
+        "paths": {"/": {"get": {"responses": {}, "x-amazon-apigateway-integration": mock}}},
+    }
+    api = {"Ref": "Api"}
+    resources = {
+        "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Name": "probe", "Body": body}},
+        deployment: {"Type": "AWS::ApiGateway::Deployment", "Properties": {"RestApiId": api}},
+        "Stage": {
+            "Type": "AWS::ApiGateway::Stage",
+            "Properties": {"RestApiId": api, "DeploymentId": {"Ref": deployment}, "StageName": "probe"},
+        },
+    }
+    return json.dumps({"Resources": resources, "Outputs": {"Api": {"Value": api}}})
+
+
+def updates(scene: Scene) -> bool:
+    """An update of a stack that has a newer deployment of its API leaves the API its stage."""
+    aws = scene.platform.aws("cloudformation")
+    name = f"probe-{uuid4().hex[:8]}"
+    aws.create_stack(StackName=name, TemplateBody=_api("First"))
+    try:
+        aws.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+        aws.update_stack(StackName=name, TemplateBody=_api("Second"))
+        aws.get_waiter("stack_update_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+        (output,) = aws.describe_stacks(StackName=name)["Stacks"][0]["Outputs"]
+        stages = scene.platform.aws("apigateway").get_stages(restApiId=output["OutputValue"])["item"]
+        return [stage["stageName"] for stage in stages] == ["probe"]
+    finally:
+        aws.delete_stack(StackName=name)
+
+
+PROBES: dict[str, Callable[[Scene], bool]] = {
+    probe.__name__: probe
+    for probe in (
+        authorizers,
+        gateway_responses,
+        iam,
+        launcher,
+        raw_bodies,
+        raw_paths,
+        s3_signatures,
+        streaming,
+        triggers,
+        updates,
+    )
+}
+
+
+def test_every_capability_has_a_probe() -> None:
+    assert set(PROBES) == set(CAPABILITIES)
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_the_target_has_it_or_lacks_it_as_declared(
+    platform: Platform, target: Target, ana: User, capability: str, record_property: Callable[[str, object], None]
+) -> None:
+    record_property("probed", capability)
+    has = PROBES[capability](Scene(platform, ana))
+    declared = capability not in target.lacks
+    told = f"{target.name} {'has' if has else 'lacks'} {capability} ({CAPABILITIES[capability]})"
+    assert has == declared, f"{told}: say so in tests/integration/targets.py"
