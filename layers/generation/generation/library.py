@@ -164,7 +164,12 @@ class Library:
             raise missing
         if record is None:
             return
-        Tombstone(record_id, owner, self.clock()).write(self.bucket)
+        # Late: no other call needs it.
+        from generation.usage import entries
+
+        # What is deleted before it was counted counts all the same.
+        used = entries.of_record(record, makes_pictures=self.service.makes_pictures).dumps()
+        Tombstone(record_id, owner, self.clock(), used).write(self.bucket)
         for key in (*record["artifacts"].values(), keys.input_object(record_id), keys.record_object(record_id)):
             self.bucket.delete(key)
         logger.info("deleted", id=record_id)
