@@ -32,9 +32,9 @@ def add(total: Histogram, other: Mapping[int, int]) -> None:
         total[number] = total.get(number, 0) + count
 
 
-def percentile(histogram: Mapping[int, int], share: float) -> float | None:
-    """The latency, in milliseconds, that this share of the calls did not exceed; None when there were none."""
-    rank = math.ceil(share * sum(histogram.values()))
+def percentile(histogram: Mapping[int, int], percent: int) -> float | None:
+    """The latency, in milliseconds, that so many of 100 calls did not exceed; None when there were no calls."""
+    rank = -(-percent * sum(histogram.values()) // 100)
     if not rank:
         return None
     reached = 0

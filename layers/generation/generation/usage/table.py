@@ -272,6 +272,14 @@ class UsageTable:
         except _Lost:
             return False
 
+    def read(self, wanted: Sequence[Key], latencies: str) -> list[tuple[Key, Row]]:
+        """Those of the rows that are there, for an answer; ``latencies`` as in ``Row.unpack``."""
+        names = ", ".join(["pk", "sk", "c", *([latencies] if latencies else [])])
+        return [
+            (Key(item["pk"]["S"], item["sk"]["S"]), Row.unpack(_contents(item), latencies))
+            for item in self._get(wanted, names, consistent=False)
+        ]
+
     def between(self, whose: str, first: str, last: str, latencies: str) -> Iterator[tuple[str, Row]]:
         """Somebody's rows between two sort keys, both included, of all shards; ``latencies`` as in ``Row.unpack``."""
         names = ", ".join(["sk", "c", *([latencies] if latencies else [])])
@@ -323,12 +331,12 @@ class UsageTable:
 
     # ------------------------------------------------------------ reading
 
-    def _get(self, wanted: Sequence[Key], names: str = "") -> list[Item]:
+    def _get(self, wanted: Sequence[Key], names: str = "", *, consistent: bool = True) -> list[Item]:
         found: list[Item] = []
         for start in range(0, len(wanted), _MOST_KEYS):
             request: dict[str, Any] = {
                 "Keys": [_typed(key) for key in wanted[start : start + _MOST_KEYS]],
-                "ConsistentRead": True,
+                "ConsistentRead": consistent,
             } | ({"ProjectionExpression": names} if names else {})
             asked: Mapping[str, Any] = {self.name: request}
             tries = 0
