@@ -2,15 +2,11 @@
 
 import os
 import random
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
-from unittest import mock
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from generation.providers import Deadline
 from generation.usage import answers, ranges, reading
@@ -20,10 +16,8 @@ from generation.usage.reading import Filter
 from generation.usage.rows import EVERYBODY
 from generation.usage.table import UsageTable
 from tests.unit.generation import usage_history
+from tests.unit.generation.memory_dynamodb import MemoryDynamoDB
 from tests.unit.generation.usage_history import USERS, Script
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
 
 # 50,000 as a slow target: USAGE_RECORDS=50000.
 SIZE = int(os.environ.get("USAGE_RECORDS", "5000"))
@@ -36,24 +30,18 @@ WHOSE = (EVERYBODY, "anonymous", USERS[1])
 
 
 @pytest.fixture(scope="module")
-def client() -> Iterator["DynamoDBClient"]:
-    with mock.patch.dict(os.environ, {"AWS_DEFAULT_REGION": "us-east-1"}), mock_aws():
-        yield boto3.client("dynamodb")
-
-
-@pytest.fixture(scope="module")
 def calls() -> tuple[list[dict[str, Any]], list[usage_history.Failed]]:
     return usage_history.history(SIZE, FIRST, DAYS, random.Random(7))
 
 
 @pytest.fixture(scope="module")
-def table(client: "DynamoDBClient", calls: tuple[list[Any], list[Any]]) -> UsageTable:
+def table(calls: tuple[list[Any], list[Any]]) -> UsageTable:
     """The history, counted in batches, some of them twice and none of them in order."""
     records, failed = calls
     chance = random.Random(11)
     entries = [of_record(one, makes_pictures=one["service"] == "image") for one in records]
     entries = usage_history.shuffled(entries + [of_failure(one.message()) for one in failed], chance)
-    filled = usage_history.table(client, chance=chance)
+    filled = UsageTable(cast(Any, MemoryDynamoDB()), "usage", chance=chance)
     for start in range(0, len(entries), 90):
         batch = entries[start : start + 90] + chance.choices(entries[: start + 1], k=5)
         assert filled.count(batch, Deadline(600)) == {}
