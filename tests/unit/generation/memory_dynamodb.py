@@ -39,7 +39,7 @@ class MemoryDynamoDB:
         self.fault = fault
         self._lock = threading.Lock()
 
-    def transact_write_items(self, TransactItems: list[Any]) -> dict[str, Any]:
+    def transact_write_items(self, TransactItems: list[Any]) -> dict[str, Any]:  # noqa: N803
         def write() -> dict[str, Any]:
             assert len(TransactItems) <= 100
             actions = [next(iter(action.items())) for action in TransactItems]
@@ -60,7 +60,7 @@ class MemoryDynamoDB:
         result: dict[str, Any] = self._operation("TransactWriteItems", write)
         return result
 
-    def batch_get_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:
+    def batch_get_item(self, RequestItems: dict[str, Any]) -> dict[str, Any]:  # noqa: N803
         def read() -> dict[str, Any]:
             ((name, request),) = RequestItems.items()
             assert len(request["Keys"]) <= 100

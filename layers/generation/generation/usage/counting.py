@@ -7,16 +7,17 @@ queue and, after the queue's last attempt, is in the dead-letter queue.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote_plus
 
 from core.errors import ServiceUnavailable
 from core.logging import logger
-from generation import events, keys, records
+from generation import events, keys, records, services
 from generation.indexing import BatchResponse, in_parallel
 from generation.providers import Deadline
 from generation.services import Service
-from generation.storage import Bucket
+from generation.storage import Bucket, open_bucket
 from generation.tombstones import Tombstone
 from generation.usage.entries import Entry, of_failure, of_record
 from generation.usage.table import UsageTable
@@ -31,6 +32,11 @@ class Source:
     service: Service
     bucket: Bucket
 
+    def of(self, record_id: str, content: bytes) -> Entry:
+        """What the call of a record adds. Raises ``InvalidRecord``."""
+        record = records.loads(self.service, record_id, content)
+        return of_record(record, makes_pictures=self.service.makes_pictures)
+
     def entry(self, record_id: str) -> Entry | None:
         """What a call adds: of its record or, when that is deleted, of its tombstone; None when nothing tells any more.
 
@@ -38,8 +44,7 @@ class Source:
         """
         stored = self.bucket.get(keys.record_object(record_id))
         if stored is not None:
-            record = records.loads(self.service, record_id, stored.content)
-            return of_record(record, makes_pictures=self.service.makes_pictures)
+            return self.of(record_id, stored.content)
         tombstone = Tombstone.read(self.bucket, record_id)
         if tombstone is None:
             raise Gone("the record is gone")
@@ -47,6 +52,15 @@ class Source:
             return Entry.loads(record_id, tombstone.usage) if tombstone.usage else None
         except (ValueError, KeyError, TypeError) as error:
             raise Gone("its tombstone does not tell what it used") from error
+
+
+def sources(folder: Path, environ: Mapping[str, str]) -> Mapping[str, Source]:
+    """The services of a folder of functions, by the names of their buckets (IMAGE_BUCKET and so on)."""
+    return {
+        bucket.name: Source(service, bucket)
+        for service in services.found(folder)
+        for bucket in [open_bucket(environ[f"{service.name.upper()}_BUCKET"])]
+    }
 
 
 class Gone(Exception):
