@@ -38,6 +38,7 @@ class Counters(NamedTuple):
     micro_usd: int = 0
     unpriced: int = 0
     fallbacks: int = 0
+    latency_ms: int = 0
     last: int = 0
 
     @property
@@ -115,6 +116,7 @@ def of_record(record: Record, *, makes_pictures: bool) -> Entry:
             micro_usd=_whole(usd, MICRO),
             unpriced=int(usd is None),
             fallbacks=int("fallbackFrom" in params),
+            latency_ms=record["latencyMs"],
             last=milliseconds(record["id"]),
         ),
         record["latencyMs"],
