@@ -106,6 +106,16 @@ reindex: environment ## repair the history from the records: SERVICE=image [USER
 redrive: environment ## move the messages of the dead-letter queues back: [SERVICE=image] [TARGET=aws]
 	@$(PLATFORM) redrive --service "$(SERVICE)"
 
+# ---------------------------------------------------------------- usage
+
+.PHONY: verify-usage recount
+
+verify-usage: environment ## compare usage with the records: [FROM=2026-11-01] [TO=…] [TARGET=aws]
+	@$(VENV)/python -m tools.operate.usage verify-usage --from "$(FROM)" --to "$(TO)"
+
+recount: environment ## count anew from the records, while the platform runs: [FROM=2026-11-01] [TO=…] [TARGET=aws]
+	@$(VENV)/python -m tools.operate.usage recount --from "$(FROM)" --to "$(TO)"
+
 # ---------------------------------------------------------------- tests
 
 .PHONY: test test-unit test-integration test-clock test-runtimes test-auth test-image test-speech test-protected fuzz lint openapi format

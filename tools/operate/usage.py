@@ -1,0 +1,107 @@
+"""The operator's commands for usage: compare its counters with the records, and count anew.
+
+The work is done by the stack's own function, while the platform goes on; this only asks and prints.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from localstack import console, history, settings
+from localstack.console import CommandFailed
+
+KINDS = {
+    "missing": "records that were not counted",
+    "differing": "calls that were counted as something else than their records say",
+    "unreadable": "records that are not valid",
+    "rows": "days whose numbers are not the sums of their calls",
+    "busy": "calls or days that were being written all the time: try again",
+}
+SHOWN = 20
+
+
+class Stack(Protocol):
+    """A deployed stack."""
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """What its template puts out."""
+        ...
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of where it is."""
+        ...
+
+
+def recount(stack_now: Stack, first: str, last: str, *, repair: bool) -> None:
+    """Compare usage with the records of these days and, with ``repair``, put it right.
+
+    Raises CommandFailed when something is wrong and was not put right.
+    """
+    if first > last:
+        raise CommandFailed("FROM", f"{first} is after TO={last}", "give the earlier day first")
+    found: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    begin: str | None = first
+    while begin:
+        with console.step("usage", f"comparing {begin} to {last}") as step:
+            answer = _ask(stack_now, {"from": begin, "to": last, "repair": repair})
+            step.note = f"{answer['from']} to {answer['to']}: {answer['records']} records"
+        for kind in KINDS:
+            found[kind] += answer[kind]
+        begin = answer["next"]
+    for kind, names in found.items():
+        if names:
+            console.line("", f"{len(names)} {KINDS[kind]} ({kind})")
+            for name in names[:SHOWN]:
+                console.line("", f"  {name}")
+            if len(names) > SHOWN:
+                console.line("", f"  and {len(names) - SHOWN} more")
+    left = found["unreadable"] + found["busy"]
+    total = sum(map(len, found.values()))
+    if not total:
+        console.line("usage", "nothing is wrong" + (", nothing was changed" if repair else ""))
+    elif not repair:
+        raise CommandFailed(
+            "verify-usage",
+            f"{total} numbers are not as they should be",
+            f"make recount FROM={first} TO={last} puts them right",
+        )
+    elif left:
+        raise CommandFailed("recount", f"{len(left)} could not be put right", "run it again; look at those that stay")
+    else:
+        console.line("usage", f"{total} put right; make verify-usage FROM={first} TO={last} compares again")
+
+
+def _ask(stack_now: Stack, order: dict[str, Any]) -> dict[str, Any]:
+    answer = stack_now.client("lambda").invoke(
+        FunctionName=stack_now.outputs["RecountFunctionName"], Payload=json.dumps(order).encode()
+    )
+    content = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer or "errorMessage" in content:
+        raise CommandFailed("comparing", str(content.get("errorMessage", content)), "check the options, then the logs")
+    outcome: dict[str, Any] = content
+    return outcome
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tools.operate.usage", description="Compare usage, or count anew.")
+    parser.add_argument("command", choices=("recount", "verify-usage"))
+    parser.add_argument("--from", dest="first", type=history.day, default="", help="first day, such as 2026-11-01")
+    parser.add_argument("--to", dest="last", type=history.day, default="", help="last day; today if not said")
+    options = parser.parse_args(arguments)
+    try:
+        stack_now = history.target(settings.load())
+        recount(stack_now, options.first, options.last, repair=options.command == "recount")
+    except CommandFailed as failure:
+        console.report_failure(failure)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
