@@ -108,13 +108,17 @@ redrive: environment ## move the messages of the dead-letter queues back: [SERVI
 
 # ---------------------------------------------------------------- usage
 
-.PHONY: verify-usage recount
+.PHONY: verify-usage recount forget
 
 verify-usage: environment ## compare usage with the records: [FROM=2026-11-01] [TO=…] [TARGET=aws]
 	@$(VENV)/python -m tools.operate.usage verify-usage --from "$(FROM)" --to "$(TO)"
 
 recount: environment ## count anew from the records, while the platform runs: [FROM=2026-11-01] [TO=…] [TARGET=aws]
 	@$(VENV)/python -m tools.operate.usage recount --from "$(FROM)" --to "$(TO)"
+
+forget: environment ## remove an account and all that is its own, after asking: USER=id-or-address [YES=1] [TARGET=aws]
+	@test -n "$(USER_ID)" || { echo "  say whom: make forget USER=you@example.com" >&2; exit 1; }
+	@$(VENV)/python -m tools.operate.usage forget --user "$(USER_ID)" $(if $(YES),--yes)
 
 # ---------------------------------------------------------------- tests
 

@@ -1,4 +1,4 @@
-"""The operator's commands for usage: compare its counters with the records, and count anew.
+"""The operator's commands for usage: compare its counters with the records, count anew, and forget a user.
 
 The work is done by the stack's own function, while the platform goes on; this only asks and prints.
 """
@@ -76,13 +76,35 @@ def recount(stack_now: Stack, first: str, last: str, *, repair: bool) -> None:
         console.line("usage", f"{total} put right; make verify-usage FROM={first} TO={last} compares again")
 
 
-def _ask(stack_now: Stack, order: dict[str, Any]) -> dict[str, Any]:
+def forget(stack_now: Stack, who: str, *, sure: bool) -> None:
+    """Say what there is of a user and, when the operator agrees, remove it. Raises CommandFailed.
+
+    ``sure`` is an operator who said so beforehand.
+    """
+    found = _ask(stack_now, {"user": who}, "ForgetFunctionName")
+    if found["userId"] is None:
+        raise CommandFailed("forget", f"there is no account {who}", "check the spelling, or give the id")
+    account = found["email"] or "no account any more"
+    console.line("forget", f"{found['userId']} ({account}): {found['sessions']} sessions")
+    console.line("", f"{found['calls']} generations and tombstones, {found['objects']} objects of storage")
+    console.line("", f"{found['items']} kept answers and limits, own usage of {found['days']} days")
+    console.line("", "everybody's totals stay; access tokens end within 15 minutes: forget once more after that")
+    if not sure and input("  remove all of this, for good? (yes/no) ").strip().lower() != "yes":
+        console.line("forget", "nothing was removed")
+        return
+    # By the id, since the address goes with the account.
+    while not _ask(stack_now, {"user": found["userId"], "remove": True}, "ForgetFunctionName")["removed"]:
+        console.line("forget", "more is left than one run takes; going on")
+    console.line("forget", f"{found['userId']} is forgotten")
+
+
+def _ask(stack_now: Stack, order: dict[str, Any], function: str = "RecountFunctionName") -> dict[str, Any]:
     answer = stack_now.client("lambda").invoke(
-        FunctionName=stack_now.outputs["RecountFunctionName"], Payload=json.dumps(order).encode()
+        FunctionName=stack_now.outputs[function], Payload=json.dumps(order).encode()
     )
     content = json.loads(answer["Payload"].read())
     if "FunctionError" in answer or "errorMessage" in content:
-        raise CommandFailed("comparing", str(content.get("errorMessage", content)), "check the options, then the logs")
+        raise CommandFailed("asking", str(content.get("errorMessage", content)), "check the options, then the logs")
     outcome: dict[str, Any] = content
     return outcome
 
@@ -90,13 +112,18 @@ def _ask(stack_now: Stack, order: dict[str, Any]) -> dict[str, Any]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; its exit status."""
     parser = argparse.ArgumentParser(prog="python -m tools.operate.usage", description="Compare usage, or count anew.")
-    parser.add_argument("command", choices=("recount", "verify-usage"))
+    parser.add_argument("command", choices=("recount", "verify-usage", "forget"))
     parser.add_argument("--from", dest="first", type=history.day, default="", help="first day, such as 2026-11-01")
     parser.add_argument("--to", dest="last", type=history.day, default="", help="last day; today if not said")
+    parser.add_argument("--user", default="", help="whom to forget: an id or an address")
+    parser.add_argument("--yes", action="store_true", help="forget without asking")
     options = parser.parse_args(arguments)
     try:
         stack_now = history.target(settings.load())
-        recount(stack_now, options.first, options.last, repair=options.command == "recount")
+        if options.command == "forget":
+            forget(stack_now, options.user, sure=options.yes)
+        else:
+            recount(stack_now, options.first, options.last, repair=options.command == "recount")
     except CommandFailed as failure:
         console.report_failure(failure)
         return 1

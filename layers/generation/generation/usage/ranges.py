@@ -34,10 +34,8 @@ class Range:
     @property
     def days(self) -> Iterator[date]:
         """The days of UTC that the range touches."""
-        number = self.start // QUARTERS_A_DAY
-        while number * QUARTERS_A_DAY < self.end:
-            yield day_of(number)
-            number += 1
+        if self.start < self.end:
+            yield from map(day_of, range(self.start // QUARTERS_A_DAY, (self.end - 1) // QUARTERS_A_DAY + 1))
 
     def buckets(self, size: str) -> list[int]:
         """Where the hours or days of the zone begin that the range touches; the first where the range does.
@@ -99,18 +97,17 @@ def resolve(first: Bound | None, last: Bound | None, zone_: ZoneInfo, now: datet
 
     Raises ``Unprocessable``.
     """
-    today = now.astimezone(zone_).date()
-    last = last if last is not None else today
-    if first is None:
-        first = _local_day(last, zone_) - timedelta(days=DEFAULT_DAYS - 1)
+    last = now.astimezone(zone_).date() if last is None else last
     try:
+        first = _local_day(last, zone_) - timedelta(days=DEFAULT_DAYS - 1) if first is None else first
+        days = _local_day(first, zone_), _local_day(last, zone_)
         start = _quarter(_instant(first, zone_), "from")
         end = _quarter(_instant(last if isinstance(last, datetime) else last + timedelta(days=1), zone_), "to")
     except OverflowError:
-        raise _wrong("from", "Must be within the years that the calendar has.") from None
-    if start > end or (start == end and isinstance(last, datetime)):
+        raise _wrong("to", "Must be within the years that the calendar has.") from None
+    if start > end or days[0] > days[1] or (start == end and isinstance(last, datetime)):
         raise _wrong("from", "Must not be after 'to'.")
-    if (_local_day(last, zone_) - _local_day(first, zone_)).days >= MOST_DAYS:
+    if (days[1] - days[0]).days >= MOST_DAYS:
         raise _wrong("from", f"Must be within {MOST_DAYS} days of 'to'.")
     return Range(first, last, zone_, start, end)
 
