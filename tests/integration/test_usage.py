@@ -53,14 +53,16 @@ def _operate(platform: Platform, command: str) -> subprocess.CompletedProcess[st
 
 def test_a_call_counts_once_and_soon(ana: User) -> None:
     ana.get(OVERVIEW)  # so that nothing starts cold
-    made = ana.post("/image/generate", SMALL, headers={"Idempotency-Key": "the same"}).json()
+    first = ana.post("/image/generate", SMALL, headers={"Idempotency-Key": "the-same-key"})
+    assert first.status_code == 201, first.text
+    made = first.json()
     _overview(ana, lambda found: found["requests"] == 1)
     began = time.monotonic()
     ana.post("/image/generate", SMALL)
     _overview(ana, lambda found: found["requests"] == 2)
     assert time.monotonic() - began < PATIENCE_SECONDS
     # A replayed answer is no second use, a refused one a failed call, and a deleted one stays counted.
-    assert ana.post("/image/generate", SMALL, headers={"Idempotency-Key": "the same"}).json() == made
+    assert ana.post("/image/generate", SMALL, headers={"Idempotency-Key": "the-same-key"}).json() == made
     assert ana.call("DELETE", f"/image/{made['id']}").status_code == 204
     assert_problem(ana.post("/image/generate", SMALL | {"prompt": "a cat [[status:400]]"}), 422)
     assert_problem(ana.post("/image/generate", SMALL | {"size": "1x1"}), 422)
