@@ -154,9 +154,15 @@ def test_only_the_lists_sign_cursors() -> None:
 
 
 @pytest.mark.parametrize("service", ["Image", "Tts"])
-def test_the_queue_is_told_of_records_that_come_and_of_records_that_go(service: str) -> None:
-    bucket = template()["Resources"][f"{service}Bucket"]["Properties"]
-    told = bucket["NotificationConfiguration"]["QueueConfigurations"]
+def test_history_and_usage_are_told_of_records_that_come_and_of_records_that_go(service: str) -> None:
+    resources = template()["Resources"]
+    told = resources[f"{service}Bucket"]["Properties"]["NotificationConfiguration"]["TopicConfigurations"]
+    assert {one["Topic"]["Ref"] for one in told} == {f"{service}RecordTopic"}
+    subscriptions = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::SNS::Subscription"]
+    own = [one for one in subscriptions if one["TopicArn"] == {"Ref": f"{service}RecordTopic"}]
+    assert {one["Endpoint"]["Fn::GetAtt"][0] for one in own} == {f"{service}RecordQueue", "UsageQueue"}
+    # The functions read what S3 sends, not an envelope of SNS.
+    assert all(one["RawMessageDelivery"] is True for one in own)
     assert [one["Event"] for one in told] == ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
     for one in told:
         rules = {rule["Name"]: rule["Value"] for rule in one["Filter"]["S3Key"]["Rules"]}
@@ -263,7 +269,7 @@ def test_a_bucket_is_closed_to_the_public_encrypted_and_takes_no_request_without
 
 def test_queues_are_encrypted() -> None:
     queues = [resource for resource in template()["Resources"].values() if resource["Type"] == "AWS::SQS::Queue"]
-    assert len(queues) == 5
+    assert len(queues) == 7
     assert all(queue["Properties"]["SqsManagedSseEnabled"] for queue in queues)
 
 
