@@ -1,10 +1,9 @@
 """Remove an account with all that the accounts plane has of it: sessions, counted logins, the user."""
 
-import hashlib
 from dataclasses import dataclass
 from uuid import UUID
 
-from accounts import users
+from accounts import login_failures, users
 from accounts.connection import Cursor
 from accounts.database import Database
 
@@ -61,8 +60,7 @@ def remove(database: Database, found: Found) -> None:
 
     def last(cursor: Cursor) -> None:
         if found.email is not None:
-            account = hashlib.sha256(users.email_key(found.email).encode()).hexdigest()
-            cursor.execute("DELETE FROM login_failures WHERE account = %s", (account,))
+            login_failures.reset(cursor, login_failures.key(found.email))
         cursor.execute("DELETE FROM sessions WHERE user_id = %s", (found.user_id,))
         cursor.execute("DELETE FROM users WHERE id = %s", (found.user_id,))
 
