@@ -116,6 +116,20 @@ reindex: environment ## repair the history from the records: SERVICE=image [USER
 redrive: environment ## move the messages of the dead-letter queues back: [SERVICE=image] [TARGET=aws]
 	@$(OPERATE) redrive --service "$(SERVICE)"
 
+# ---------------------------------------------------------------- usage
+
+.PHONY: verify-usage recount forget
+
+verify-usage: environment ## compare usage with the records: [FROM=2026-11-01] [TO=…] [TARGET=aws]
+	@$(OPERATE) verify-usage --from "$(FROM)" --to "$(TO)"
+
+recount: environment ## count anew from the records, while the platform runs: [FROM=2026-11-01] [TO=…] [TARGET=aws]
+	@$(OPERATE) recount --from "$(FROM)" --to "$(TO)"
+
+forget: environment ## remove an account and all that is its own, after asking: USER=id-or-address [YES=1] [TARGET=aws]
+	@test -n "$(USER_ID)" || { echo "  say whom: make forget USER=you@example.com" >&2; exit 1; }
+	@$(OPERATE) forget --user "$(USER_ID)" $(if $(YES),--yes)
+
 # ---------------------------------------------------------------- tests
 
 .PHONY: test test-unit test-integration test-localstack capabilities test-clock test-runtimes fuzz lint template openapi docs new-service-check format

@@ -86,14 +86,28 @@ def asynchronous_calls(resources: Resources) -> Iterator[tuple[str, Path]]:
 
 
 def object_events(resources: Resources) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """A function, a bucket whose events reach it, straight or through a queue, and which: a notification's settings."""
+    """A function, a bucket whose events reach it, and which: a notification's settings.
+
+    They reach it straight, through a queue, or through a topic with a subscription of a queue.
+    """
     polling = [(polled.source, polled.function) for polled, _ in queue_sources(resources)]
+    subscribed = [
+        (topic, function)
+        for _, properties, _ in of_type(resources, "AWS::SNS::Subscription")
+        for topic in names(properties.get("TopicArn"))
+        for queue, function in polling
+        if queue in names(properties.get("Endpoint"))
+    ]
     for bucket, properties, path in of_type(resources, "AWS::S3::Bucket"):
         for one, _ in find(properties, path, "NotificationConfiguration", "LambdaConfigurations"):
             yield _first(one.get("Function"), resources), bucket, one
         for one, _ in find(properties, path, "NotificationConfiguration", "QueueConfigurations"):
             for queue, function in polling:
                 if queue in names(one.get("Queue")):
+                    yield function, bucket, one
+        for one, _ in find(properties, path, "NotificationConfiguration", "TopicConfigurations"):
+            for topic, function in subscribed:
+                if topic in names(one.get("Topic")):
                     yield function, bucket, one
     for function, event, _ in _events(resources):
         if event["Type"] == "S3":

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from localstack import console, services
 from localstack.settings import STACK_NAME
 
-from tools.operate import history, promotion, smoke, target
+from tools.operate import history, promotion, smoke, target, usage
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,10 +33,22 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--user", type=history.user, default="", help="the id of one user, or anonymous; all if not said"
         )
-        command.add_argument("--from", dest="first", type=history.day, default="", help="first day, such as 2026-11-01")
-        command.add_argument("--to", dest="last", type=history.day, default="", help="last day; today if not said")
+        _add_days(command)
         command.add_argument("--grace", type=float, default=10.0, help="seconds that an event may be on its way")
+    for name, help_text in (
+        ("verify-usage", "compare usage with the records"),
+        ("recount", "count usage anew from the records"),
+    ):
+        _add_days(choices.add_parser(name, help=help_text))
+    forget = choices.add_parser("forget", help="remove an account and all that is its own")
+    forget.add_argument("--user", required=True, help="its id or address")
+    forget.add_argument("--yes", action="store_true", help="without asking")
     return root
+
+
+def _add_days(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--from", dest="first", type=history.day, default="", help="first day, such as 2026-11-01")
+    command.add_argument("--to", dest="last", type=history.day, default="", help="last day; today if not said")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -49,6 +61,10 @@ def run(options: argparse.Namespace) -> None:
             smoke.run(stack_now.api_url, options.part)
         case "redrive":
             history.redrive(stack_now, options.service)
+        case "verify-usage" | "recount":
+            usage.recount(stack_now, options.first, options.last, repair=options.command == "recount")
+        case "forget":
+            usage.forget(stack_now, options.user, sure=options.yes)
         case _:
             history.reindex(stack_now, options, repair=options.command == "reindex")
 

@@ -190,11 +190,20 @@ class Library:
             raise missing
         if record is None:
             return
-        self.erase(record_id, owner, record["artifacts"].values())
+        self.erase(record_id, owner, record["artifacts"].values(), record)
 
-    def erase(self, record_id: str, owner: str, artifacts: Iterable[str]) -> None:
-        """Remove a generation of a user with the objects that it made, whoever asks. May be repeated."""
-        Tombstone(record_id, owner, self.clock()).write(self.bucket)
+    def erase(self, record_id: str, owner: str, artifacts: Iterable[str], record: Record | None) -> None:
+        """Remove a generation of a user with the objects that it made, whoever asks. May be repeated.
+
+        With its ``record`` it counts even if it is deleted before it was counted.
+        """
+        used = ""
+        if record:
+            # Late: no other call needs it.
+            from generation.usage import entries
+
+            used = entries.of_record(record, makes_pictures=self.service.makes_pictures).dumps()
+        Tombstone(record_id, owner, self.clock(), used).write(self.bucket)
         for key in (*artifacts, keys.input_object(record_id), keys.record_object(record_id)):
             self.bucket.delete(key)
         logger.info("deleted", id=record_id)

@@ -89,6 +89,11 @@ class Service(Area):
         """The media types that an artifact may have."""
         return tuple(CONTENT_TYPES[extension] for extension in self.extensions)
 
+    @property
+    def makes_pictures(self) -> bool:
+        """Whether usage counts its artifacts as pictures."""
+        return self.artifact == "image"
+
     def provider(self, name: str) -> Any:
         """The class of a provider. Raises ``KeyError`` for a name that is not known, and what its import raises."""
         module, _, factory = self.providers[name].partition(":")

@@ -14,15 +14,21 @@ from generation.storage import Bucket
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """Whose a generation was, and when its deletion began."""
+    """Whose a generation was, when its deletion began, and what it had used (``generation.usage.entries``)."""
 
     record_id: str
     user_id: str
     deleted_at: datetime
+    usage: str = ""
 
     def write(self, bucket: Bucket) -> None:
         """Store it; to be done before anything is removed. Raises ``ServiceUnavailable``."""
-        document = {"id": self.record_id, "userId": self.user_id, "deletedAt": times.rfc3339(self.deleted_at)}
+        document = {
+            "id": self.record_id,
+            "userId": self.user_id,
+            "deletedAt": times.rfc3339(self.deleted_at),
+            "usage": self.usage,
+        }
         bucket.put(keys.tombstone_object(self.record_id), records.dumps(document), "application/json")
 
     @classmethod
@@ -33,7 +39,8 @@ class Tombstone:
             return None
         try:
             document = json.loads(stored.content)
-            return cls(record_id, str(document["userId"]), datetime.fromisoformat(document["deletedAt"]))
+            deleted_at = datetime.fromisoformat(document["deletedAt"])
+            return cls(record_id, str(document["userId"]), deleted_at, str(document.get("usage", "")))
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             logger.error("tombstone is not valid", id=record_id)
             raise ServiceUnavailable("This record cannot be read.", retry_after=60) from error

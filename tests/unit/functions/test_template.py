@@ -133,9 +133,15 @@ def test_only_the_lists_sign_cursors() -> None:
 
 
 @each_service
-def test_the_queue_is_told_of_records_that_come_and_of_records_that_go(service: Service) -> None:
-    bucket = template()["Resources"][f"{service.pascal}Bucket"]["Properties"]
-    told = bucket["NotificationConfiguration"]["QueueConfigurations"]
+def test_history_and_usage_are_told_of_records_that_come_and_of_records_that_go(service: Service) -> None:
+    resources = template()["Resources"]
+    told = resources[f"{service.pascal}Bucket"]["Properties"]["NotificationConfiguration"]["TopicConfigurations"]
+    assert {one["Topic"]["Ref"] for one in told} == {f"{service.pascal}RecordTopic"}
+    subscriptions = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::SNS::Subscription"]
+    own = [one for one in subscriptions if one["TopicArn"] == {"Ref": f"{service.pascal}RecordTopic"}]
+    assert {one["Endpoint"]["Fn::GetAtt"][0] for one in own} == {f"{service.pascal}RecordQueue", "UsageQueue"}
+    # The functions read what S3 sends, not an envelope of SNS.
+    assert all(one["RawMessageDelivery"] is True for one in own)
     assert [one["Event"] for one in told] == ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"]
     for one in told:
         rules = {rule["Name"]: rule["Value"] for rule in one["Filter"]["S3Key"]["Rules"]}

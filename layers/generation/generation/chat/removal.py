@@ -77,7 +77,10 @@ class Removal:
                 return False
             in_parallel(
                 lambda one: self.library.erase(
-                    one, session.key.user_id, [keys.artifact_object(service, one, service.extensions[0])]
+                    one,
+                    session.key.user_id,
+                    [keys.artifact_object(service, one, service.extensions[0])],
+                    self.library.record(one),
                 ),
                 generations[start : start + _AT_ONCE],
             )

@@ -253,7 +253,7 @@ class Conversations:
         """Remove what a turn wrote whose session was deleted meanwhile."""
         service = self.library.service
         artifact = keys.artifact_object(service, turn, service.extensions[0])
-        self.library.erase(turn, place.session.key.user_id, [artifact])
+        self.library.erase(turn, place.session.key.user_id, [artifact], self.library.record(turn))
         for number in place.messages.numbers():
             place.messages.remove(number)
 

@@ -15,6 +15,7 @@ from generation.library import open_library, prepare
 from generation.records import Generation
 from generation.requests import IdempotencyKey
 from generation.services import Service
+from generation.usage import failures
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +64,24 @@ def generate(service: Service, model: type[Wanted]) -> Api:
         order = asked.order(providers)
         providers = providers if order.providers is None else tuple(order.providers)
         # Before a key is looked up: what nobody can serve is no request to remember.
-        chain.able(providers, order.request)
-        generation = once(
-            lambda: open_library(service).generate(
-                providers,
-                order.request,
-                caller=api.caller,
-                prompt=order.prompt,
-                shown_prompt=order.shown_prompt,
-                params=order.params,
-                remaining_ms=api.remaining_ms,
-            ),
-            key,
-            caller=api.caller_key,
-            service=service,
-            request=asked,
-            context=api.context,
-        )
+        able = chain.able(providers, order.request)
+        with failures.counted(service, able, order.request, api.caller):
+            generation = once(
+                lambda: open_library(service).generate(
+                    providers,
+                    order.request,
+                    caller=api.caller,
+                    prompt=order.prompt,
+                    shown_prompt=order.shown_prompt,
+                    params=order.params,
+                    remaining_ms=api.remaining_ms,
+                ),
+                key,
+                caller=api.caller_key,
+                service=service,
+                request=asked,
+                context=api.context,
+            )
         return Response(201, JSON, generation, {"Location": generation["links"]["self"]})
 
     return api

@@ -1,0 +1,95 @@
+"""The operator's commands for usage: compare its counters with the records, count anew, and forget a user.
+
+The work is done by the stack's own function, while the platform goes on; this only asks and prints.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from localstack import console
+from localstack.console import CommandFailed
+
+from tools.operate.target import Target
+
+KINDS = {
+    "missing": "records that were not counted",
+    "differing": "calls that were counted as something else than their records say",
+    "unreadable": "records that are not valid",
+    "rows": "days whose numbers are not the sums of their calls",
+    "busy": "calls or days that were being written all the time: try again",
+}
+SHOWN = 20
+
+
+def recount(stack_now: Target, first: str, last: str, *, repair: bool) -> None:
+    """Compare usage with the records of these days and, with ``repair``, put it right.
+
+    Raises CommandFailed when something is wrong and was not put right.
+    """
+    if first > last:
+        raise CommandFailed("FROM", f"{first} is after TO={last}", "give the earlier day first")
+    found: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    begin: str | None = first
+    while begin:
+        with console.step("usage", f"comparing {begin} to {last}") as step:
+            answer = _ask(stack_now, {"from": begin, "to": last, "repair": repair})
+            step.note = f"{answer['from']} to {answer['to']}: {answer['records']} records"
+        for kind in KINDS:
+            found[kind] += answer[kind]
+        begin = answer["next"]
+    for kind, names in found.items():
+        if names:
+            console.line("", f"{len(names)} {KINDS[kind]} ({kind})")
+            for name in names[:SHOWN]:
+                console.line("", f"  {name}")
+            if len(names) > SHOWN:
+                console.line("", f"  and {len(names) - SHOWN} more")
+    left = found["unreadable"] + found["busy"]
+    total = sum(map(len, found.values()))
+    if not total:
+        console.line("usage", "nothing is wrong" + (", nothing was changed" if repair else ""))
+    elif not repair:
+        raise CommandFailed(
+            "verify-usage",
+            f"{total} numbers are not as they should be",
+            f"make recount FROM={first} TO={last} puts them right",
+        )
+    elif left:
+        raise CommandFailed("recount", f"{len(left)} could not be put right", "run it again; look at those that stay")
+    else:
+        console.line("usage", f"{total} put right; make verify-usage FROM={first} TO={last} compares again")
+
+
+def forget(stack_now: Target, who: str, *, sure: bool) -> None:
+    """Say what there is of a user and, when the operator agrees, remove it. Raises CommandFailed.
+
+    ``sure`` is an operator who said so beforehand.
+    """
+    found = _ask(stack_now, {"user": who}, "ForgetFunctionName")
+    if found["userId"] is None:
+        raise CommandFailed("forget", f"there is no account {who}", "check the spelling, or give the id")
+    account = found["email"] or "no account any more"
+    console.line("forget", f"{found['userId']} ({account}): {found['sessions']} sessions")
+    console.line("", f"{found['calls']} generations and tombstones, {found['objects']} objects of storage")
+    console.line("", f"{found['items']} kept answers and limits, own usage of {found['days']} days")
+    console.line("", "everybody's totals stay; access tokens end within 15 minutes: forget once more after that")
+    if not sure and input("  remove all of this, for good? (yes/no) ").strip().lower() != "yes":
+        console.line("forget", "nothing was removed")
+        return
+    # By the id, since the address goes with the account.
+    while not _ask(stack_now, {"user": found["userId"], "remove": True}, "ForgetFunctionName")["removed"]:
+        console.line("forget", "more is left than one run takes; going on")
+    console.line("forget", f"{found['userId']} is forgotten")
+
+
+def _ask(stack_now: Target, order: dict[str, Any], function: str = "RecountFunctionName") -> dict[str, Any]:
+    answer = stack_now.client("lambda").invoke(
+        FunctionName=stack_now.outputs[function], Payload=json.dumps(order).encode()
+    )
+    content = json.loads(answer["Payload"].read())
+    if "FunctionError" in answer or "errorMessage" in content:
+        raise CommandFailed("asking", str(content.get("errorMessage", content)), "check the options, then the logs")
+    outcome: dict[str, Any] = content
+    return outcome
