@@ -40,6 +40,14 @@ find $(1) -type f \( -name '*.pyi' -o -name '*.pyx' -o -name '*.pxd' -o -name '*
 rm -rf $(1)/bin $(1)/.lock
 endef
 
+# A layer may name shared objects (WITH_DEBUG) that come with debugging information, which GNU's or LLVM's strip leaves
+# behind. Written anew, since an installer may have linked what it keeps.
+define leave_debug
+for file in $(foreach name,$(WITH_DEBUG),$(1)/$(name)); do \
+  if strip --strip-debug -o "$$file.new" "$$file" 2>/dev/null; then mv "$$file.new" "$$file"; else rm -f "$$file.new"; fi; \
+done
+endef
+
 define compile
 $(if $(interpreter),$(interpreter) -m compileall -q --invalidation-mode unchecked-hash -s $(1) -p /opt/python $(2),\
 echo "$(2): python$(version) is not on this machine: shipped without byte code, slower cold starts")
@@ -56,7 +64,7 @@ define build
 @mkdir -p $(target)
 @if [ ! -d "$(installed)" ] || [ "$(installed)" = "$(target)" ]; then \
   new="$(installed)$(if $(LAYER_CACHE),.new.$$$$)"; \
-  $(install) --target "$$new" $(locked) && { $(call prune,"$$new"); } && { $(call compile,"$$new","$$new"); } && \
+  $(install) --target "$$new" $(locked) && { $(call prune,"$$new"); } && { $(call leave_debug,"$$new"); } && { $(call compile,"$$new","$$new"); } && \
   { [ "$$new" = "$(installed)" ] || if [ -d "$(installed)" ]; then rm -rf "$$new"; else mv "$$new" "$(installed)"; fi; }; fi
 @if [ -n "$(LAYER_CACHE)" ]; then cp -Rl "$(installed)/." $(target) 2>/dev/null || cp -R "$(installed)/." $(target); fi
 @if [ -d $(target)/boto3 ]; then echo "boto3 comes with Lambda: keep it out of $(1)/requirements.in" >&2; exit 1; fi
