@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import pytest
 import requests
 
 from tests.integration.client import Api, Platform, User, assert_problem, eventually
+from tests.integration.workers import kill_workers, time_limit
 
 LONG = {"prompt": "Write a long story about a lighthouse keeper and the sea.", "maxTokens": 400, "stream": True}
 SHORT = {"prompt": "Say hello.", "maxTokens": 8}
+FUNCTION_SECONDS = 15  # 300 in the template; here a crash is waited for
 
 
 # The functions that know of models.
@@ -114,6 +116,33 @@ def test_a_client_that_leaves_finds_the_whole_answer_in_the_session(ana: User) -
     assert said[1]["content"].startswith(piece["text"])
     assert len(said[1]["content"]) > len(piece["text"])
     assert ana.get(f"/chat/{about['id']}").json()["finishReason"] in ("stop", "length")
+
+
+@pytest.mark.needs("launcher")
+def test_a_worker_killed_in_mid_stream_leaves_the_session_whole_and_usable(ana: User, platform: Platform) -> None:
+    first = ana.post("/chat/generate", SHORT).json()
+    in_session = {"sessionId": first["sessionId"]}
+    with time_limit(platform, "ChatGenerateFunction", FUNCTION_SECONDS), stream(ana, LONG | in_session) as answer:
+        coming = events(answer)
+        assert [next(coming)[0] for _ in range(2)] == ["start", "delta"]
+        assert kill_workers(platform, "ChatGenerateFunction") > 0
+        with suppress(requests.RequestException):
+            assert "end" not in [name for name, _data in coming]
+
+        assert_problem(ana.post("/chat/generate", SHORT | in_session), 409)
+        assert [item["id"] for item in messages(ana, first["sessionId"])][1:] == [first["id"]]
+
+        def retried() -> requests.Response | None:
+            answered = ana.post("/chat/generate", SHORT | in_session)
+            return None if answered.status_code == 409 else answered
+
+        second = eventually(retried)
+    assert second is not None
+    assert second.status_code == 201, second.text
+    said = messages(ana, first["sessionId"])
+    assert [item["role"] for item in said] == ["user", "assistant"] * 2
+    assert [item["id"] for item in said if item["role"] == "assistant"] == [first["id"], second.json()["id"]]
+    assert ana.get(f"/chat/sessions/{first['sessionId']}").json()["messages"] == 4
 
 
 def test_a_deleted_session_is_gone_with_all_that_it_held(ana: User, platform: Platform) -> None:

@@ -18,6 +18,7 @@ import requests
 from core import ids
 from tests import services
 from tests.integration.client import Api, Platform, User, assert_problem, eventually
+from tests.integration.workers import workers
 
 SMALL = {"prompt": "a cat", "size": "64x64"}
 SERVICES = [
@@ -117,13 +118,12 @@ def test_two_hundred_generations_at_concurrency_32_are_two_hundred_lines(platfor
 
 
 def image_index_workers(launcher: int) -> list[psutil.Process]:
-    """The processes that run the image index on the platform of this launcher, and on no other, and spoke to S3."""
+    """The processes that run the image index and spoke to S3."""
     found = []
-    for child in psutil.Process(launcher).children():
+    for worker in workers(launcher, "ImageIndexFunction"):
         with suppress(psutil.Error):
-            is_index = "ImageIndexFunction" in child.environ().get("AWS_LAMBDA_FUNCTION_NAME", "")
-            if is_index and child.net_connections("tcp"):
-                found.append(child)
+            if worker.net_connections("tcp"):
+                found.append(worker)
     return found
 
 
@@ -148,11 +148,11 @@ class Killer(threading.Thread):
     def run(self) -> None:
         chance = random.Random()
         while not self.stopping.wait(chance.uniform(0.05, 0.3)):
-            workers = {worker: processor_seconds(worker) for worker in image_index_workers(self.launcher)}
+            at_work = {worker: processor_seconds(worker) for worker in image_index_workers(self.launcher)}
             self.stopping.wait(chance.uniform(0.02, 0.06))
-            victims = [worker for worker, before in workers.items() if processor_seconds(worker) > before]
+            victims = [worker for worker, before in at_work.items() if processor_seconds(worker) > before]
             if not victims and chance.random() < 0.1:
-                victims = list(workers)
+                victims = list(at_work)
             if victims:
                 with suppress(psutil.NoSuchProcess):
                     chance.choice(victims).kill()

@@ -3,18 +3,16 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
-from typing import Any
 from urllib.parse import unquote_plus, urljoin
 from uuid import uuid4
 
-import psutil
 import pytest
 import requests
 
 from tests.integration.client import Api, Platform, User, assert_problem, eventually
+from tests.integration.workers import kill_workers, time_limit
 from tests.services import SERVICES
 
 AT_ONCE = 20
@@ -144,34 +142,10 @@ def test_a_key_whose_table_cannot_be_reached_is_503(platform: Platform, ana: Use
 # ---------------------------------------------------------------- a crash
 
 
-@contextmanager
-def time_limit(platform: Platform, function: str, seconds: int) -> Iterator[None]:
-    """Let a function run for so long, until the end of the block."""
-    client, name = platform.aws("lambda"), platform.resource(function)
-    before = client.get_function_configuration(FunctionName=name)["Timeout"]
-    client.update_function_configuration(FunctionName=name, Timeout=seconds)
-    try:
-        yield
-    finally:
-        client.update_function_configuration(FunctionName=name, Timeout=before)
-
-
-def kill_workers(launcher: int, function: str) -> int:
-    """End the processes that run a function on the platform of this launcher; how many."""
-    killed = 0
-    for child in psutil.Process(launcher).children():
-        with suppress(psutil.Error):
-            if function in child.environ().get("AWS_LAMBDA_FUNCTION_NAME", ""):
-                child.kill()
-                killed += 1
-    return killed
-
-
 @pytest.mark.needs("launcher")
 def test_a_crash_in_mid_flight_holds_the_key_no_longer_than_the_functions_time_limit(
     platform: Platform, fakes: dict[str, str], ana: User, provider_calls: Callable[[str], int]
 ) -> None:
-    launcher: dict[str, Any] = json.loads(platform.command("describe"))
     word, key = uuid4().hex, {"Idempotency-Key": uuid4().hex}
     body = SMALL | {"prompt": f"a cat {word}"}
     with time_limit(platform, "ImageGenerateFunction", FUNCTION_SECONDS), ThreadPoolExecutor(1) as pool:
@@ -180,7 +154,7 @@ def test_a_crash_in_mid_flight_holds_the_key_no_longer_than_the_functions_time_l
         crashing = pool.submit(Api(ana.url, ana.token).post, "/image/generate", body, headers=key)
         assert eventually(lambda: provider_calls(word) == 1)
         asked = time.monotonic()
-        assert kill_workers(launcher["pid"], "ImageGenerateFunction") > 0
+        assert kill_workers(platform, "ImageGenerateFunction") > 0
         assert crashing.result().status_code in (500, 502)
 
         assert_problem(ana.post("/image/generate", body, headers=key), 409)
