@@ -1,6 +1,7 @@
 """What the integration tests run against: the choice, why a test does not run somewhere, what was recorded."""
 
 import json
+import re
 
 import pytest
 from tests.integration import record, targets
@@ -48,6 +49,15 @@ def test_what_was_recorded_is_of_the_versions_and_lacks_of_today() -> None:
         target = TARGETS[name]
         assert (found["product"], found["version"]) == (target.product, target.version)
         assert found["lacks"] == target.lacks
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.es.md", "docs/emulators.md"])
+def test_what_is_told_of_a_version_is_of_the_locked_one(page: str) -> None:
+    told = re.findall(r"\b(localstack-core|MiniStack|aws-sam-cli) (\d[\d.]*\d)", (targets.ROOT / page).read_text())
+    assert told
+    locked = {target.product: target.version for target in TARGETS.values()}
+    for product, version in told:
+        assert f"{locked[product.lower()]}.".startswith(f"{version}."), product
 
 
 def test_a_run_replaces_what_was_recorded_of_its_target_alone() -> None:
