@@ -8,6 +8,7 @@ from uuid import uuid4
 import psutil
 import pytest
 import requests
+from botocore.exceptions import ClientError
 
 from tests.integration.client import Platform, User, eventually
 from tests.integration.stream_probe import streams
@@ -36,6 +37,26 @@ def authorizers(scene: Scene) -> bool:
     """An authorizer that knows no key lets nobody through; functions that verify tokens themselves would."""
     with scene.platform.variables("AuthorizerFunction", JWKS='{"keys": []}'):
         return scene.ana.get("/users/me").status_code in (401, 403)
+
+
+def bedrock(scene: Scene) -> bool:
+    messages = [{"role": "user", "content": [{"text": "Hello"}]}]
+    try:
+        scene.platform.bedrock().converse(modelId="amazon.nova-micro-v1:0", messages=messages)
+    except ClientError:
+        return False
+    return True
+
+
+def exact_bodies(scene: Scene) -> bool:
+    """A password with U+FFFD is understood, and too short."""
+    body = '{"email": "ana@example.com", "password": "\ufffd"}'.encode()
+    return requests.post(f"{scene.platform.api_url}/auth/register", data=body, timeout=60).status_code == 422
+
+
+def head_lengths(scene: Scene) -> bool:
+    url = f"{scene.platform.api_url}/healthz"
+    return requests.head(url, timeout=60).headers["Content-Length"] == str(len(requests.get(url, timeout=60).content))
 
 
 def gateway_responses(scene: Scene) -> bool:
@@ -134,7 +155,10 @@ PROBES: dict[str, Callable[[Scene], bool]] = {
     probe.__name__: probe
     for probe in (
         authorizers,
+        bedrock,
+        exact_bodies,
         gateway_responses,
+        head_lengths,
         iam,
         launcher,
         raw_bodies,
