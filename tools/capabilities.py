@@ -25,7 +25,8 @@ def table(record: dict[str, Any]) -> str:
         ["---"] * (len(targets) + 1),
         ["product", *(f"{target['product']} {target['version']}" for target in found)],
         ["tried", *(target["date"] for target in found)],
-        *([f"tests {how}", *(_count(target, how) for target in found)] for how in OUTCOMES),
+        ["parts of the suite", *(", ".join(target["parts"]) or "all" for target in found)],
+        *([f"tests {how}", *(str(target["tests"][how]) for target in found)] for how in OUTCOMES),
     ]  # fmt: skip
     for name, meaning in record["capabilities"].items():
         rows.append(
@@ -38,10 +39,6 @@ def table(record: dict[str, Any]) -> str:
         for capability, reason in target["lacks"].items()
     ]
     return "\n".join([*lines, "", *reasons]) + "\n"
-
-
-def _count(target: dict[str, Any], outcome: str) -> str:
-    return str(target.get("tests", {}).get(outcome, "not counted"))
 
 
 def rendered(page: str, record: dict[str, Any]) -> str:

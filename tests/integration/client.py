@@ -14,8 +14,10 @@ from typing import Any, TypeVar
 from unittest.mock import patch
 from uuid import uuid4
 
+import boto3
 import localstack_client.session
 import requests
+from botocore.config import Config
 
 PASSWORD = "password123"
 # How long a crowded machine may take until what was begun is done; a quiet one is not waited for.
@@ -112,6 +114,17 @@ class Platform:
         """A boto3 client of the platform's AWS, with the rights of its owner."""
         with patch.dict(os.environ, {"AWS_ENDPOINT_URL": f"http://localhost:{self.aws_port}"}):
             return localstack_client.session.Session().client(service)
+
+    def bedrock(self) -> Any:
+        """A client of its Bedrock, which localstack-client does not know."""
+        return boto3.client(
+            "bedrock-runtime",
+            endpoint_url=f"http://localhost:{self.aws_port}",
+            region_name="us-east-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+            config=Config(proxies={}),
+        )
 
     def bucket(self, service: str) -> str:
         return f"llmhist-{service}-{self.stage}"

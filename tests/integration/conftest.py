@@ -65,7 +65,8 @@ def _record(target: Target, reports: dict[str, list[pytest.TestReport]]) -> str:
     counts = {"passed": len(reports["passed"]), "failed": len(reports["failed"] + reports["error"])}
     counts["skipped"] = len(reports["skipped"])
     is_whole = set(Path(__file__).parent.rglob("test_*.py")) <= ran
-    record.write(target, counts if is_whole else None, time.strftime("%Y-%m-%d", time.gmtime()))
+    parts = [] if is_whole else sorted(path.stem.removeprefix("test_") for path in ran)
+    record.write(target, parts, counts, time.strftime("%Y-%m-%d", time.gmtime()))
     return f"recorded in docs/{record.FILE.name}"
 
 

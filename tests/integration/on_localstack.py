@@ -14,13 +14,17 @@ PROGRAM = "localstack.targets.localstack"
 
 @dataclass(frozen=True)
 class OnLocalStack(Platform):
-    """What operates a stack (promote, redrive, reindex) finds this one by its folder; a deployment is an `up`."""
+    """What operates a stack (promote, redrive, recount) finds this one by its folder; a deployment is an `up`."""
 
     def command(self, *arguments: str) -> str:
         if arguments == ("deploy",):
             return self.run(PROGRAM, "up")
-        home = str(Path(self.environment["LOCAL_DIR"]) / "localstack")
-        return self.run("localstack", *arguments, LOCAL_DIR=home)
+        return super().command(*arguments)
+
+    def run(self, program: str, *arguments: str, **variables: str) -> str:
+        if program != PROGRAM:
+            variables = {"LOCAL_DIR": str(Path(self.environment["LOCAL_DIR"]) / "localstack")} | variables
+        return super().run(program, *arguments, **variables)
 
 
 @contextmanager

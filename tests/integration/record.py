@@ -1,7 +1,7 @@
 """What a run of the suite found, for docs/capabilities.json; `python -m tools.capabilities` makes a table of it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +10,19 @@ from tests.integration.targets import CAPABILITIES, TARGETS, Target
 FILE = Path(__file__).resolve().parents[2] / "docs" / "capabilities.json"
 
 
-def added(record: Mapping[str, Any], target: Target, tests: Mapping[str, int] | None, date: str) -> dict[str, Any]:
-    """The record with what was found on a target, in place of what was found there before; no counts of half a suite."""
+def added(
+    record: Mapping[str, Any], target: Target, parts: Sequence[str], tests: Mapping[str, int], date: str
+) -> dict[str, Any]:
+    """The record with what was found on a target, in place of what was found there before.
+
+    ``parts`` are the files of the suite that were run; none for all of it.
+    """
     found = {
         "product": target.product,
         "version": target.version,
         "date": date,
-        **({} if tests is None else {"tests": dict(tests)}),
+        "parts": list(parts),
+        "tests": dict(tests),
         "lacks": dict(sorted(target.lacks.items())),
     }
     targets = dict(record.get("targets", {})) | {target.name: found}
@@ -26,7 +32,7 @@ def added(record: Mapping[str, Any], target: Target, tests: Mapping[str, int] | 
     }
 
 
-def write(target: Target, tests: Mapping[str, int] | None, date: str) -> None:
+def write(target: Target, parts: Sequence[str], tests: Mapping[str, int], date: str) -> None:
     """Write down a run; its probes have found what is declared."""
     record = json.loads(FILE.read_text()) if FILE.exists() else {}
-    FILE.write_text(json.dumps(added(record, target, tests, date), indent=2) + "\n")
+    FILE.write_text(json.dumps(added(record, target, parts, tests, date), indent=2) + "\n")

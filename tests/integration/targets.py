@@ -21,7 +21,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 CAPABILITIES = {
     "authorizers": "a Lambda authorizer decides who reaches a protected route",
+    "bedrock": "Bedrock answers, with texts of its own",
+    "exact_bodies": "a body is known byte for byte, so that U+FFFD is told from bytes that are no UTF-8",
     "gateway_responses": "what the gateway answers itself has the template's words and headers",
+    "head_lengths": "HEAD tells the length that the answer to GET has",
     "iam": "a function may do what its role says and nothing else",
     "launcher": "`make up`, live edits, and what they add to the emulator",
     "raw_bodies": "bytes that are no UTF-8 reach the function, which refuses them",
@@ -76,7 +79,10 @@ TARGETS = {
         Target("embedded", "ministack", "platform.txt", running_platform),
         Target("localstack", "localstack-core", "localstack.txt", running_on_localstack, {
             "authorizers": "Lambda authorizers of REST APIs are not called; functions verify tokens themselves",
+            "bedrock": "it is not in the free edition",
+            "exact_bodies": "bytes that are no UTF-8 become U+FFFD, as on AWS, and functions refuse both",
             "gateway_responses": "those of the template are left out; the gateway answers in its own words",
+            "head_lengths": "it says 0",
             "iam": "roles are not enforced",
             "launcher": "`make up` and what it adds to MiniStack are of the embedded platform",
             "s3_signatures": "signatures are not looked at",
@@ -84,6 +90,7 @@ TARGETS = {
             "updates": "an update takes the API's stage away (`make up-localstack` makes it again afterwards)",
         }),
         Target("sam-local", "aws-sam-cli", "dev.txt", running_on_sam_local, {
+            "iam": "functions have the rights of the emulator's owner",
             "gateway_responses": "it says itself who is not let in (401, 403) and that a route is not there (403)",
             "launcher": "the functions' code is what was built when it was started",
             "raw_bodies": "it decodes every body as UTF-8, and what is none is its 502",

@@ -1,7 +1,6 @@
 """Bedrock as the emulator has it: texts in the wire's own form, and what the functions' roles allow."""
 
-import boto3
-from botocore.config import Config
+import pytest
 
 from generation.bedrock import BedrockText
 from generation.providers import Deadline
@@ -9,17 +8,10 @@ from generation.texts import Message, Model, TextRequest
 from tests.integration.client import Api, Platform
 
 
+@pytest.mark.needs("bedrock")
 def test_the_emulators_bedrock_streams_a_text(platform: Platform) -> None:
     model = Model("nova", 128000, "us.amazon.nova-micro-v1:0")
-    client = boto3.client(
-        "bedrock-runtime",
-        endpoint_url=f"http://localhost:{platform.aws_port}",
-        region_name="us-east-1",
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        config=Config(proxies={}),
-    )
-    provider = BedrockText((model,), client)
+    provider = BedrockText((model,), platform.bedrock())
     request = TextRequest((Message("system", "Be kind."), Message("user", "Hello")), max_tokens=20)
     stream = provider.stream(request, Deadline(30))
     assert len(list(stream)) > 1
@@ -27,6 +19,7 @@ def test_the_emulators_bedrock_streams_a_text(platform: Platform) -> None:
     assert (stream.model, stream.finish_reason) == (model.upstream, "stop")
 
 
+@pytest.mark.needs("bedrock", "iam")
 def test_a_function_asks_bedrock_for_what_the_stack_lists_alone(platform: Platform, api: Api) -> None:
     with platform.variables("ImageGenerateFunction", PROVIDERS="bedrock,offline"):
         answer = api.post("/image/generate", {"prompt": "a fox", "size": "512x512"})

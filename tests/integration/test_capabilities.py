@@ -5,11 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import uuid4
 
+import psutil
 import pytest
 import requests
+from botocore.exceptions import ClientError
 
 from tests.integration.client import Platform, User, eventually
-from tests.integration.roles import Attempt, Caller, Stack, credentials
 from tests.integration.stream_probe import streams
 from tests.integration.targets import CAPABILITIES, Target
 
@@ -35,7 +36,27 @@ class Scene:
 def authorizers(scene: Scene) -> bool:
     """An authorizer that knows no key lets nobody through; functions that verify tokens themselves would."""
     with scene.platform.variables("AuthorizerFunction", JWKS='{"keys": []}'):
-        return scene.ana.get("/users/me").status_code == 401
+        return scene.ana.get("/users/me").status_code in (401, 403)
+
+
+def bedrock(scene: Scene) -> bool:
+    messages = [{"role": "user", "content": [{"text": "Hello"}]}]
+    try:
+        scene.platform.bedrock().converse(modelId="amazon.nova-micro-v1:0", messages=messages)
+    except ClientError:
+        return False
+    return True
+
+
+def exact_bodies(scene: Scene) -> bool:
+    """A password with U+FFFD is understood, and too short."""
+    body = '{"email": "ana@example.com", "password": "\ufffd"}'.encode()
+    return requests.post(f"{scene.platform.api_url}/auth/register", data=body, timeout=60).status_code == 422
+
+
+def head_lengths(scene: Scene) -> bool:
+    url = f"{scene.platform.api_url}/healthz"
+    return requests.head(url, timeout=60).headers["Content-Length"] == str(len(requests.get(url, timeout=60).content))
 
 
 def gateway_responses(scene: Scene) -> bool:
@@ -44,20 +65,17 @@ def gateway_responses(scene: Scene) -> bool:
 
 
 def iam(scene: Scene) -> bool:
-    """A function that has nothing to do with the stack asks for it."""
-    stack = Stack.deployed(scene.platform.aws_port)
-    caller = Caller(stack.url)
-    caller.become(credentials(stack)["MeFunction"])
-    name = {"StackName": "llm-microservices"}
-    return not caller.may(Attempt("DescribeStacks", "cloudformation", "describe_stacks", name))
+    """A function that reads pictures is sent to another service's bucket, where it would find none."""
+    made = scene.made()
+    with scene.platform.variables("ImageGetFunction", BUCKET=scene.platform.bucket("tts")):
+        return scene.ana.get(f"/image/{made}").status_code >= 500
 
 
 def launcher(scene: Scene) -> bool:
-    """`make describe` finds what runs."""
-    try:
-        return "databaseUrl" in scene.platform.run("localstack", "describe")
-    except AssertionError:
-        return False
+    """What `make describe` finds is our own server, and the API is its."""
+    described = json.loads(scene.platform.run("localstack", "describe"))
+    is_ours = "localstack.server" in psutil.Process(described["pid"]).cmdline()
+    return is_ours and described["apiUrl"] == scene.platform.api_url
 
 
 def raw_bodies(scene: Scene) -> bool:
@@ -77,7 +95,7 @@ def s3_signatures(scene: Scene) -> bool:
 
 
 def streaming(scene: Scene) -> bool:
-    return streams(scene.platform)
+    return streams(scene.platform, scene.ana)
 
 
 def triggers(scene: Scene) -> bool:
@@ -107,6 +125,17 @@ def _api(deployment: str) -> str:
 
 
 def updates(scene: Scene) -> bool:
+    return _a_function_changes(scene) and _an_api_keeps_its_stage(scene)
+
+
+def _a_function_changes(scene: Scene) -> bool:
+    """What a deployment changes of a function is so for the next call, without a restart of anything."""
+    origin = "https://probe.example.com"
+    with Platform.variables(scene.platform, "MeFunction", CORS_ORIGIN=origin):
+        return scene.ana.get("/users/me").headers["Access-Control-Allow-Origin"] == origin
+
+
+def _an_api_keeps_its_stage(scene: Scene) -> bool:
     """An update of a stack that has a newer deployment of its API leaves the API its stage."""
     aws = scene.platform.aws("cloudformation")
     name = f"probe-{uuid4().hex[:8]}"
@@ -126,7 +155,10 @@ PROBES: dict[str, Callable[[Scene], bool]] = {
     probe.__name__: probe
     for probe in (
         authorizers,
+        bedrock,
+        exact_bodies,
         gateway_responses,
+        head_lengths,
         iam,
         launcher,
         raw_bodies,

@@ -85,6 +85,7 @@ def test_an_anonymous_call_stands_alone(api: Api) -> None:
     assert_problem(api.get("/chat/sessions"), 401)
 
 
+@pytest.mark.needs("streaming")
 def test_a_piece_is_here_while_the_model_still_writes(ana: User) -> None:
     with stream(ana, LONG) as answer:
         assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/event-stream")

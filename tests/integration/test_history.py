@@ -259,7 +259,6 @@ def test_a_deleted_generation_is_gone_with_all_that_belongs_to_it(
     assert [item["id"] for item in ana.get(listing).json()["items"]] == [kept]
 
 
-@pytest.mark.needs("launcher")
 def test_an_admin_deletes_what_is_anothers_and_what_is_nobodys(
     platform: Platform, ana: User, bob: User, api: Api
 ) -> None:
@@ -273,7 +272,6 @@ def test_an_admin_deletes_what_is_anothers_and_what_is_nobodys(
     assert eventually(lambda: platform.lines("image", ana.id) == [])
 
 
-@pytest.mark.needs("launcher")
 def test_a_poison_message_becomes_a_dead_letter_alone_and_is_redriven(
     platform: Platform, queue: RecordQueue, ana: User
 ) -> None:
@@ -321,7 +319,6 @@ def made_on_one_day(platform: Platform, user: User, count: int) -> tuple[list[st
             user.call("DELETE", f"/image/{one}")
 
 
-@pytest.mark.needs("launcher")
 def test_a_damaged_history_is_reported_repaired_and_then_left_alone(platform: Platform, ana: User) -> None:
     made, day = made_on_one_day(platform, ana, 5)
     folder = f"users/{ana.id}/image/history/{day.replace('-', '/')}"
@@ -358,7 +355,6 @@ def test_a_damaged_history_is_reported_repaired_and_then_left_alone(platform: Pl
     assert platform.keys("image", folder) == [key]
 
 
-@pytest.mark.needs("launcher")
 def test_a_file_that_is_not_readable_is_named_and_built_anew_when_it_is_away(platform: Platform, ana: User) -> None:
     made, day = made_on_one_day(platform, ana, 3)
     (key,) = platform.keys("image", f"users/{ana.id}/image/history/{day.replace('-', '/')}")

@@ -3,8 +3,6 @@
 import re
 from uuid import uuid4
 
-import pytest
-
 from tests.integration.client import PASSWORD, Api, Platform, User, assert_problem, eventually
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -30,7 +28,6 @@ def test_register_login_and_who_am_i(api: Api) -> None:
     assert (me.status_code, me.json()) == (200, tokens["user"])
 
 
-@pytest.mark.needs("launcher")
 def test_an_admin_reads_and_lists_what_is_anothers(platform: Platform, ana: User, bob: User) -> None:
     made = ana.post("/image/generate", {"prompt": "a fox", "size": "64x64"}).json()
     eventually(lambda: platform.lines("image", ana.id))

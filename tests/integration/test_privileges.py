@@ -187,6 +187,7 @@ def test_the_private_keys_are_read_by_register_login_and_refresh_alone(stack: St
     assert readers == {"RegisterFunction", "LoginFunction", "RefreshFunction"}
 
 
+@pytest.mark.needs("iam")
 def test_the_attempts_reach_what_they_are_for_and_change_nothing(stack: Stack) -> None:
     owner = Caller(stack.url)
     unexpected = {one.name: found for one in stack.attempts() if (found := owner.error(one)) != one.error}

@@ -33,6 +33,7 @@ def send(base: str, method: str, path: str, content: bytes | None = None, **head
 # ---------------------------------------------------------------- bytes
 
 
+@pytest.mark.needs("raw_bodies")
 @pytest.mark.parametrize(
     "content", ['{"prompt": "café"}'.encode("latin-1"), b'{"prompt": "\xf0\x9f\x98"}', b"\xff\xfe{\x00}\x00", b"\x80"]
 )
@@ -42,6 +43,7 @@ def test_bytes_that_are_not_utf_8_are_400_on_every_call_with_a_body(base: str, c
             assert_problem(send(base, "POST", path, content, **{"Content-Type": kind}), 400)
 
 
+@pytest.mark.needs("raw_bodies", "exact_bodies")
 def test_two_passwords_that_differ_in_bytes_are_not_taken_for_one(api: Api) -> None:
     account = f'{{"email": "{uuid4().hex}@example.com", "password": "pass%sword"}}'
     for letter in ("é", "è"):
@@ -53,6 +55,7 @@ def test_two_passwords_that_differ_in_bytes_are_not_taken_for_one(api: Api) -> N
         assert [error["field"] for error in problem["errors"]] == ["password"]
 
 
+@pytest.mark.needs("exact_bodies")
 @pytest.mark.parametrize("prompt", ["caf\ufffd", "\ufffd", "a\ufeffb"])
 def test_a_prompt_may_hold_the_character_that_stands_for_lost_ones(api: Api, prompt: str) -> None:
     for written in (prompt, prompt.encode("ascii", "backslashreplace").decode()):
@@ -70,6 +73,7 @@ def test_a_byte_order_mark_before_the_json_is_passed_over(api: Api) -> None:
 # ---------------------------------------------------------------- paths
 
 
+@pytest.mark.needs("gateway_responses", "raw_paths")
 @pytest.mark.parametrize(
     "suffix", ["%0A", "%0a", "%2F", "%2f", "%0D%0A", "%2F%0A", "%00", "%20", "%252F", "/", "%2F%2F"]
 )
@@ -92,6 +96,7 @@ def test_a_path_with_more_than_an_id_is_404_and_deletes_nothing(base: str, ana: 
     assert ana.get("/auth/sessions").status_code == 200
 
 
+@pytest.mark.needs("gateway_responses", "raw_paths")
 def test_an_encoded_slash_does_not_reach_the_download(base: str, ana: User) -> None:
     bearer = {"Authorization": f"Bearer {ana.token}"}
     made = ana.post("/image/generate", SMALL).json()["id"]
@@ -104,6 +109,7 @@ def test_an_encoded_slash_does_not_reach_the_download(base: str, ana: User) -> N
 # ---------------------------------------------------------------- HEAD
 
 
+@pytest.mark.needs("head_lengths")
 def test_head_is_answered_as_get_without_a_body(base: str, platform: Platform, ana: User) -> None:
     made = ana.post("/image/generate", SMALL).json()["id"]
     described: Any = requests.get(f"{platform.api_url}/openapi.json", timeout=60).json()

@@ -19,6 +19,9 @@ from tests.integration.client import eventually
 from tests.integration.ministack import stack
 from tests.integration.ministack.stack import BUCKET, STARTING_AT_ONCE, MiniStack
 
+# Of the embedded platform alone, whichever target the other tests run against.
+pytestmark = pytest.mark.needs("launcher")
+
 Fault = Callable[[MiniStack, Path], bool]
 FAULTS: dict[str, Fault] = {}
 

@@ -9,6 +9,8 @@ import serve
 from localstack.console import CommandFailed
 from localstack.targets.localstack import commands
 
+from tests.unit.functions.template import template
+
 KEYS = json.dumps({"keys": [{"kid": "one"}]}).encode()
 
 
@@ -44,6 +46,14 @@ def test_it_has_a_folder_and_ports_of_its_own(tmp_path: Path) -> None:
         {"LOCALSTACK_API_PORT": "1300", "LOCALSTACK_PORT": "1456", "LOCAL_DIR": str(tmp_path), "API_PORT": "3000"}
     )
     assert (chosen.api_port, chosen.aws_port, chosen.home) == (1300, 1456, tmp_path / "localstack")
+
+
+def test_localstack_serves_what_the_template_has() -> None:
+    types = [resource["Type"].split("::") for resource in template()["Resources"].values()]
+    # LocalStack loads no service that is not in its list; SAM's types become Lambda's and API Gateway's.
+    needed = {name.lower() for vendor, name, *_ in types if vendor == "AWS"} - {"serverless"} | {"lambda", "apigateway"}
+    assert {"sns", "sqs", "s3"} < needed
+    assert needed <= set(commands.SERVICES.split(","))
 
 
 def test_nothing_of_the_developers_account_reaches_localstack() -> None:

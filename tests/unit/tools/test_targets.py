@@ -1,6 +1,7 @@
 """What the integration tests run against: the choice, why a test does not run somewhere, what was recorded."""
 
 import json
+import re
 
 import pytest
 from tests.integration import record, targets
@@ -50,15 +51,24 @@ def test_what_was_recorded_is_of_the_versions_and_lacks_of_today() -> None:
         assert found["lacks"] == target.lacks
 
 
+@pytest.mark.parametrize("page", ["README.md", "README.es.md", "docs/emulators.md"])
+def test_what_is_told_of_a_version_is_of_the_locked_one(page: str) -> None:
+    told = re.findall(r"\b(localstack-core|MiniStack|aws-sam-cli) (\d[\d.]*\d)", (targets.ROOT / page).read_text())
+    assert told
+    locked = {target.product: target.version for target in TARGETS.values()}
+    for product, version in told:
+        assert f"{locked[product.lower()]}.".startswith(f"{version}."), product
+
+
 def test_a_run_replaces_what_was_recorded_of_its_target_alone() -> None:
     before = {"targets": {name: {"date": "before"} for name in TARGETS}}
     counts = {"passed": 3, "failed": 0, "skipped": 1}
-    after = record.added(before, TARGETS["localstack"], counts, "2026-11-26")
+    after = record.added(before, TARGETS["localstack"], ["finds"], counts, "2026-11-26")
     assert list(after["targets"]) == list(TARGETS)
     assert after["targets"]["embedded"] == {"date": "before"}
     assert after["targets"]["localstack"]["tests"] == counts
     assert after["targets"]["localstack"]["date"] == "2026-11-26"
-    assert "tests" not in record.added(before, TARGETS["localstack"], None, "2026-11-26")["targets"]["localstack"]
+    assert after["targets"]["localstack"]["parts"] == ["finds"]
 
 
 def test_the_table_has_a_row_for_each_capability_and_the_reason_of_each_lack() -> None:
@@ -66,16 +76,22 @@ def test_the_table_has_a_row_for_each_capability_and_the_reason_of_each_lack() -
         "product": "p",
         "version": "1",
         "date": "2026-11-26",
+        "parts": [],
         "tests": dict.fromkeys(("passed", "failed", "skipped"), 2),
     }
     written = {
         "capabilities": {"iam": "roles count", "triggers": "events come"},
-        "targets": {"here": found | {"lacks": {}}, "there": found | {"lacks": {"iam": "it asks nobody"}}},
+        "targets": {
+            "here": found | {"lacks": {}},
+            "there": found | {"parts": ["finds", "journey"], "lacks": {"iam": "it asks nobody"}},
+        },
     }
     page = capabilities.rendered(f"before\n{capabilities.BEGIN}old\n{capabilities.END}after\n", written)
     assert page.startswith("before\n")
     assert page.endswith("after\n")
     assert "| `iam`: roles count | yes | no |" in page
+    assert "| parts of the suite | all | finds, journey |" in page
+    assert "| tests passed | 2 | 2 |" in page
     assert "| `triggers`: events come | yes | yes |" in page
     assert "* there lacks `iam`: it asks nobody." in page
     assert "old" not in page

@@ -15,6 +15,7 @@ import cold_starts
 import custom_resources
 import moto_dynamodb
 import process_executor
+import streaming_routes
 
 LOOPBACK = "127.0.0.1"
 
@@ -76,6 +77,7 @@ def main() -> None:
     cold_starts.install()
     custom_resources.install()
     moto_dynamodb.install()
+    streaming_routes.install()
     _listen_on_loopback(options.api_port, Endpoint(options.endpoint))
     runpy.run_module("localstack.runtime.main", run_name="__main__")
 
