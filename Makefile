@@ -113,18 +113,26 @@ verify-index: environment ## compare history and records: [SERVICE=image] [USER=
 reindex: environment ## repair the history from the records: SERVICE=image [USER=id] [FROM=…] [TO=…] [TARGET=aws]
 	@$(OPERATE) reindex $(INDEX_OPTIONS)
 
-redrive: environment ## move the messages of the dead-letter queues back: [SERVICE=image] [TARGET=aws]
+redrive: environment ## move the messages of the dead-letter queues back: [SERVICE=image, or usage] [TARGET=aws]
 	@$(OPERATE) redrive --service "$(SERVICE)"
 
 # ---------------------------------------------------------------- usage
 
-.PHONY: verify-usage recount forget
+.PHONY: verify-usage recount forget scrape-token query
 
 verify-usage: environment ## compare usage with the records: [FROM=2026-11-01] [TO=…] [TARGET=aws]
 	@$(OPERATE) verify-usage --from "$(FROM)" --to "$(TO)"
 
 recount: environment ## count anew from the records, while the platform runs: [FROM=2026-11-01] [TO=…] [TARGET=aws]
 	@$(OPERATE) recount --from "$(FROM)" --to "$(TO)"
+
+query: environment ## ask the records anything, in DuckDB's SQL: SQL="SELECT … FROM calls" [FROM=2026-11-01] [TO=…] [TARGET=aws]
+	@test -n "$(value SQL)" || { echo "  say what: make query SQL=\"SELECT service, count(*) FROM calls GROUP BY 1\"" >&2; exit 1; }
+	@$(PYTHON) -m localstack.environments query
+	@SQL='$(subst ','\'',$(value SQL))' $(OPERATE) query --from "$(FROM)" --to "$(TO)"
+
+scrape-token: environment ## write the token of /metrics to where Prometheus' configuration looks for it [TARGET=aws]
+	@$(OPERATE) scrape-token
 
 forget: environment ## remove an account and all that is its own, after asking: USER=id-or-address [YES=1] [TARGET=aws]
 	@test -n "$(USER_ID)" || { echo "  say whom: make forget USER=you@example.com" >&2; exit 1; }
@@ -221,6 +229,7 @@ lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest ver
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/dev.in -o requirements/dev.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/platform.in -o requirements/platform.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/fuzz.in -o requirements/fuzz.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/query.in -o requirements/query.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt requirements/lambda.in -o requirements/lambda.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/lambda.txt requirements/localstack-functions.in -o requirements/localstack-functions.txt
 	@$(LOCK_LOCALSTACK) $(if $(UPGRADE),--upgrade) requirements/localstack.in -o requirements/localstack.txt
@@ -230,7 +239,7 @@ lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest ver
 
 clean: down down-localstack ## remove builds and environments (STATE=1: also accounts, pictures and all other state)
 	@rm -rf .venv .aws-sam .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	@rm -rf .local/platform .local/localstack .local/fuzz .local/runtimes .local/layer-cache .local/build* .local/functions .local/packages .local/logs .local/run
+	@rm -rf .local/platform .local/localstack .local/fuzz .local/query .local/runtimes .local/layer-cache .local/build* .local/functions .local/packages .local/logs .local/run
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 	@if [ -n "$(STATE)" ]; then rm -rf .local; echo "  state         removed"; \
 	  elif [ -d .local/state ]; then echo "  state         kept in .local/state (make clean STATE=1 removes it)"; fi

@@ -44,5 +44,6 @@ def test_what_finds_the_sources_of_the_layers_knows_them_all() -> None:
     layers = {f"layers/{path.parent.name}" for path in root.glob("layers/*/Makefile")}
     tools = tomllib.loads((root / "pyproject.toml").read_text())["tool"]
 
-    assert set(tools["mypy"]["mypy_path"]) == layers | {"functions"}
-    assert set(tools["pytest"]["ini_options"]["pythonpath"]) == layers | {"functions"}
+    for paths in (tools["mypy"]["mypy_path"], tools["pytest"]["ini_options"]["pythonpath"]):
+        # What runs inside of LocalStack is no layer.
+        assert {path for path in paths if not path.startswith("localstack/")} == layers | {"functions"}
