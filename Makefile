@@ -210,7 +210,7 @@ format: environment ## format the code and sort imports
 
 # ---------------------------------------------------------------- benchmarks
 
-.PHONY: bench-index bench-cold-start bench-usage verify-usage-history
+.PHONY: bench-index bench-cold-start bench-usage verify-usage-history usage-burst
 
 bench-cold-start: build ## what each function imports at a cold start, to benchmarks/results
 	@$(VENV)/python benchmarks/cold_start.py --boto3 $$(ls -d .local/platform/lambda/lib/python3*/site-packages)
@@ -220,13 +220,16 @@ bench-index: export PYTHONDONTWRITEBYTECODE := 1
 bench-index: environments ## what a line of a long history costs, and a page (QUICK=1: fewer points, writes nothing)
 	@$(VENV)/python -m benchmarks.index $(if $(QUICK),--quick)
 
-verify-usage-history bench-usage: export PYTHONPATH := functions:layers/core:layers/accounts:layers/generation
-verify-usage-history bench-usage: export PYTHONDONTWRITEBYTECODE := 1
+verify-usage-history bench-usage usage-burst: export PYTHONPATH := functions:layers/core:layers/accounts:layers/generation
+verify-usage-history bench-usage usage-burst: export PYTHONDONTWRITEBYTECODE := 1
 verify-usage-history: environment ## compare the analytics routes with the records of ninety made-up days: [RECORDS=50000]
 	@$(VENV)/python -m benchmarks.usage_history $(if $(RECORDS),--records $(RECORDS))
 
 bench-usage: environment ## what an overview of 400 days costs at a million calls, and at a thousand: [QUICK=1]
 	@$(VENV)/python -m benchmarks.usage_overview $(if $(QUICK),--quick)
+
+usage-burst: environment ## write 10,000 records at once on the platform here, and see that each counts once: [RECORDS=10000] [CHAOS=1] [SEED=1]
+	@$(VENV)/python -m benchmarks.usage_burst $(if $(RECORDS),--records $(RECORDS)) $(if $(CHAOS),--chaos) $(if $(SEED),--seed $(SEED))
 
 # ---------------------------------------------------------------- upkeep
 
