@@ -118,7 +118,7 @@ redrive: environment ## move the messages of the dead-letter queues back: [SERVI
 
 # ---------------------------------------------------------------- usage
 
-.PHONY: verify-usage recount forget scrape-token query
+.PHONY: verify-usage recount forget scrape-token query prometheus
 
 verify-usage: environment ## compare usage with the records: [FROM=2026-11-01] [TO=…] [TARGET=aws]
 	@$(OPERATE) verify-usage --from "$(FROM)" --to "$(TO)"
@@ -133,6 +133,12 @@ query: environment ## ask the records anything, in DuckDB's SQL: SQL="SELECT …
 
 scrape-token: environment ## write the token of /metrics to where Prometheus' configuration looks for it [TARGET=aws]
 	@$(OPERATE) scrape-token
+
+# The integration tests let it scrape; without it that test is skipped.
+prometheus: ## install Debian's Prometheus and promtool, as root, unless they are there
+	@command -v prometheus promtool >/dev/null || { as_root=$$([ $$(id -u) = 0 ] || echo sudo); \
+	  $$as_root apt-get -qq update && $$as_root apt-get install -qq --no-install-recommends prometheus; }
+	@prometheus --version 2>&1 | head -1
 
 forget: environment ## remove an account and all that is its own, after asking: USER=id-or-address [YES=1] [TARGET=aws]
 	@test -n "$(USER_ID)" || { echo "  say whom: make forget USER=you@example.com" >&2; exit 1; }
