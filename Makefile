@@ -113,18 +113,32 @@ verify-index: environment ## compare history and records: [SERVICE=image] [USER=
 reindex: environment ## repair the history from the records: SERVICE=image [USER=id] [FROM=…] [TO=…] [TARGET=aws]
 	@$(OPERATE) reindex $(INDEX_OPTIONS)
 
-redrive: environment ## move the messages of the dead-letter queues back: [SERVICE=image] [TARGET=aws]
+redrive: environment ## move the messages of the dead-letter queues back: [SERVICE=image, or usage] [TARGET=aws]
 	@$(OPERATE) redrive --service "$(SERVICE)"
 
 # ---------------------------------------------------------------- usage
 
-.PHONY: verify-usage recount forget
+.PHONY: verify-usage recount forget scrape-token query prometheus
 
 verify-usage: environment ## compare usage with the records: [FROM=2026-11-01] [TO=…] [TARGET=aws]
 	@$(OPERATE) verify-usage --from "$(FROM)" --to "$(TO)"
 
 recount: environment ## count anew from the records, while the platform runs: [FROM=2026-11-01] [TO=…] [TARGET=aws]
 	@$(OPERATE) recount --from "$(FROM)" --to "$(TO)"
+
+query: environment ## ask the records anything, in DuckDB's SQL: SQL="SELECT … FROM calls" [FROM=2026-11-01] [TO=…] [TARGET=aws]
+	@test -n "$(value SQL)" || { echo "  say what: make query SQL=\"SELECT service, count(*) FROM calls GROUP BY 1\"" >&2; exit 1; }
+	@$(PYTHON) -m localstack.environments query
+	@SQL='$(subst ','\'',$(value SQL))' $(OPERATE) query --from "$(FROM)" --to "$(TO)"
+
+scrape-token: environment ## write the token of /metrics to where Prometheus' configuration looks for it [TARGET=aws]
+	@$(OPERATE) scrape-token
+
+# The integration tests let it scrape; without it that test is skipped.
+prometheus: ## install Debian's Prometheus and promtool, as root, unless they are there
+	@command -v prometheus promtool >/dev/null || { as_root=$$([ $$(id -u) = 0 ] || echo sudo); \
+	  $$as_root apt-get -qq update && $$as_root apt-get install -qq --no-install-recommends prometheus; }
+	@prometheus --version 2>&1 | head -1
 
 forget: environment ## remove an account and all that is its own, after asking: USER=id-or-address [YES=1] [TARGET=aws]
 	@test -n "$(USER_ID)" || { echo "  say whom: make forget USER=you@example.com" >&2; exit 1; }
@@ -202,7 +216,7 @@ format: environment ## format the code and sort imports
 
 # ---------------------------------------------------------------- benchmarks
 
-.PHONY: bench-index bench-cold-start
+.PHONY: bench-index bench-cold-start bench-usage verify-usage-history usage-burst
 
 bench-cold-start: build ## what each function imports at a cold start, to benchmarks/results
 	@$(VENV)/python benchmarks/cold_start.py --boto3 $$(ls -d .local/platform/lambda/lib/python3*/site-packages)
@@ -211,6 +225,17 @@ bench-index: export PYTHONPATH := layers/core:layers/generation
 bench-index: export PYTHONDONTWRITEBYTECODE := 1
 bench-index: environments ## what a line of a long history costs, and a page (QUICK=1: fewer points, writes nothing)
 	@$(VENV)/python -m benchmarks.index $(if $(QUICK),--quick)
+
+verify-usage-history bench-usage usage-burst: export PYTHONPATH := functions:layers/core:layers/accounts:layers/generation
+verify-usage-history bench-usage usage-burst: export PYTHONDONTWRITEBYTECODE := 1
+verify-usage-history: environment ## compare the analytics routes with the records of ninety made-up days: [RECORDS=50000]
+	@$(VENV)/python -m benchmarks.usage_history $(if $(RECORDS),--records $(RECORDS))
+
+bench-usage: environment ## what an overview of 400 days costs at a million calls, and at a thousand: [QUICK=1]
+	@$(VENV)/python -m benchmarks.usage_overview $(if $(QUICK),--quick)
+
+usage-burst: environment ## write 10,000 records at once on the platform here, and see that each counts once: [RECORDS=10000] [CHAOS=1] [SEED=1]
+	@$(VENV)/python -m benchmarks.usage_burst $(if $(RECORDS),--records $(RECORDS)) $(if $(CHAOS),--chaos) $(if $(SEED),--seed $(SEED))
 
 # ---------------------------------------------------------------- upkeep
 
@@ -221,6 +246,7 @@ lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest ver
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/dev.in -o requirements/dev.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/platform.in -o requirements/platform.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/fuzz.in -o requirements/fuzz.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/query.in -o requirements/query.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt requirements/lambda.in -o requirements/lambda.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/lambda.txt requirements/localstack-functions.in -o requirements/localstack-functions.txt
 	@$(LOCK_LOCALSTACK) $(if $(UPGRADE),--upgrade) requirements/localstack.in -o requirements/localstack.txt
@@ -230,7 +256,7 @@ lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest ver
 
 clean: down down-localstack ## remove builds and environments (STATE=1: also accounts, pictures and all other state)
 	@rm -rf .venv .aws-sam .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	@rm -rf .local/platform .local/localstack .local/fuzz .local/runtimes .local/layer-cache .local/build* .local/functions .local/packages .local/logs .local/run
+	@rm -rf .local/platform .local/localstack .local/fuzz .local/query .local/runtimes .local/layer-cache .local/build* .local/functions .local/packages .local/logs .local/run
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 	@if [ -n "$(STATE)" ]; then rm -rf .local; echo "  state         removed"; \
 	  elif [ -d .local/state ]; then echo "  state         kept in .local/state (make clean STATE=1 removes it)"; fi

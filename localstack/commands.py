@@ -321,6 +321,9 @@ def status(settings: Settings) -> None:
         console.line("health", str(health))
         for name, value in sorted(stack.outputs(running).items()):
             print(f"    {name:<26}{value}")
+        console.line(
+            "metrics", f"{running.api_url}/metrics; its token is a secret: make scrape-token writes it to a file"
+        )
     console.line("logs", _shown(running.logs) + "/")
 
 

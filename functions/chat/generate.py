@@ -16,6 +16,7 @@ from generation.idempotency import once
 from generation.library import GENERATION_SECONDS, open_library
 from generation.records import Generation
 from generation.requests import IdempotencyKey
+from generation.usage import failures
 
 handler = api = Api(caller=OPTIONAL, max_body_bytes=SERVICE.body_bytes)
 STREAM = {"type": "string", "description": "Server-sent events: `start`, `delta`, and `end` or `error`."}
@@ -47,20 +48,22 @@ def generate(wanted: ChatRequest, key: IdempotencyKey = None) -> Response[Genera
     seconds = math.inf if in_pieces and streaming.is_available() else GENERATION_SECONDS
 
     def answer(emit: Emit | None) -> Generation:
-        return once(
-            lambda: conversations.answer(
-                asked,
-                caller=caller,
-                remaining_ms=context.get_remaining_time_in_millis(),
-                emit=emit,
-                seconds=seconds,
-            ),
-            key,
-            caller=caller_key,
-            service=SERVICE,
-            request=wanted,
-            context=context,
-        )
+        with failures.counted(SERVICE, conversations.providers, wanted, caller) as call:
+            return once(
+                lambda: conversations.answer(
+                    asked,
+                    caller=caller,
+                    remaining_ms=context.get_remaining_time_in_millis(),
+                    emit=emit,
+                    seconds=seconds,
+                    call=call,
+                ),
+                key,
+                caller=caller_key,
+                service=SERVICE,
+                request=wanted,
+                context=context,
+            )
 
     if in_pieces:
         return api.stream(events.of(answer, api.request_id))

@@ -52,4 +52,5 @@ SERVICE = Service(
     body_bytes=512 * 1024,
     streams=True,
     variables={"CHAT_TABLE": "!Ref ChatTable"},
+    user_table="CHAT_TABLE",
 )

@@ -40,12 +40,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     found = removal.find(accounts, order.user)
     if found is None:
         return {"userId": None, "removed": False}
+    sources = tuple(counting.sources(Path(__file__).parents[1], os.environ).values())
     forgetting = Forgetting(
         found.user_id,
-        tuple(counting.sources(Path(__file__).parents[1], os.environ).values()),
+        sources,
         open_table(os.environ["USAGE_TABLE"]),
         boto3.client("dynamodb"),
         [name for name in (os.environ["IDEMPOTENCY_TABLE"], os.environ.get("RATE_LIMIT_TABLE", "")) if name],
+        [os.environ[name] for source in sources if (name := source.service.user_table)],
     )
     belongings = forgetting.find()
     removed = False

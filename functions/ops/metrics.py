@@ -42,7 +42,8 @@ def metrics() -> Response[str]:
     """
     sent = api.header("authorization") or ""
     scheme, _, token = sent.partition(" ")
-    if not hmac.compare_digest(token.strip().encode(), _token().text().encode()) or scheme.lower() != "bearer":
+    # Whoever sends none needs no secret to be compared with.
+    if scheme.lower() != "bearer" or not hmac.compare_digest(token.strip().encode(), _token().text().encode()):
         raise Unauthorized(
             "Send the scrape token of this stack: 'Authorization: Bearer <token>'.", token_sent=bool(sent)
         )

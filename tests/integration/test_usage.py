@@ -1,15 +1,18 @@
 """What is used on a running platform is counted once, answered by range, and read by Prometheus."""
 
+import shutil
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.integration.client import PATIENCE_SECONDS, Api, Platform, User, assert_problem, eventually
+from tests.integration.client import PATIENCE_SECONDS, Api, Platform, User, assert_problem, eventually, free_ports
 
 SMALL = {"prompt": "a cat", "size": "64x64"}
 OVERVIEW = "/analytics/overview"
@@ -138,3 +141,62 @@ def test_prometheus_reads_the_counters_with_the_token_of_the_stack(platform: Pla
     assert_problem(scrape("wrong"), 401)
     assert_problem(scrape(ana.token or ""), 401)
     assert_problem(requests.get(f"{ana.url}/metrics", timeout=PATIENCE_SECONDS), 401)
+
+
+@pytest.fixture
+def prometheus(platform: Platform, tmp_path: Path) -> Iterator[str]:
+    """A Prometheus with the configuration of this project, which scrapes the platform; its address."""
+    binary = shutil.which("prometheus")
+    if binary is None:
+        pytest.skip("prometheus is not on this machine: make prometheus installs Debian's")
+    folder = platform.root / "observability/prometheus"
+    settings = (folder / "prometheus.yml").read_text()
+    for shipped, ours in (
+        ("localhost:3000", platform.api_url.removeprefix("http://")),
+        ("_interval: 30s", "_interval: 1s"),
+    ):
+        assert shipped in settings
+        settings = settings.replace(shipped, ours)
+    (tmp_path / "prometheus.yml").write_text(settings)
+    shutil.copy(folder / "alerts.yml", tmp_path)
+    secret = platform.aws("secretsmanager").get_secret_value(
+        SecretId="llm-microservices/llm-microservices/scrape-token"
+    )
+    (tmp_path / "scrape-token").write_text(secret["SecretString"])
+    (port,) = free_ports(1)
+    arguments = [f"--storage.tsdb.path={tmp_path / 'data'}", f"--web.listen-address=127.0.0.1:{port}"]
+    with (tmp_path / "log").open("w") as log:
+        running = subprocess.Popen(
+            [binary, "--config.file=prometheus.yml", *arguments], cwd=tmp_path, stdout=log, stderr=log
+        )
+        try:
+            yield f"http://127.0.0.1:{port}/api/v1"
+        finally:
+            running.terminate()
+            running.wait(30)
+
+
+def test_a_real_prometheus_scrapes_and_knows_the_rules(prometheus: str, ana: User) -> None:
+    def ask(path: str, **query: str) -> Any:
+        try:
+            return requests.get(f"{prometheus}/{path}", params=query, timeout=PATIENCE_SECONDS).json()["data"]
+        except requests.ConnectionError:
+            return {}
+
+    def value(expression: str) -> float:
+        result = ask("query", query=expression).get("result")
+        return float(result[0]["value"][1]) if result else 0.0
+
+    ours = 'llm_requests_total{service="tts",outcome="succeeded"}'
+    assert eventually(lambda: value('up{job="llm-microservices"}')) == 1, ask("targets")
+    before = value(f"sum({ours})")
+    ana.post("/tts/generate", {"prompt": "hello", "voice": "en"})
+    assert eventually(lambda: value(f"sum({ours})") == before + 1)
+    assert value('sum(llm_generation_seconds_bucket{le="+Inf"})') == value(
+        'sum(llm_requests_total{outcome="succeeded"})'
+    )
+    (group,) = ask("rules")["groups"]
+    assert {rule["health"] for rule in group["rules"]} <= {"ok", "unknown"}
+    assert len(group["rules"]) == 5
+    (scraped,) = ask("targets")["activeTargets"]
+    assert (scraped["health"], scraped["lastError"]) == ("up", "")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 from localstack import console, services
 from localstack.settings import STACK_NAME
 
-from tools.operate import history, promotion, smoke, target, usage
+from tools.operate import history, promotion, questions, smoke, target, usage
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +28,8 @@ def parser() -> argparse.ArgumentParser:
         ("redrive", "move dead letters back"),
     ):
         command = choices.add_parser(name, help=help_text)
-        command.add_argument("--service", choices=("", *names), default="", help="one service; all if not said")
+        more = (history.USAGE,) if name == "redrive" else ()
+        command.add_argument("--service", choices=("", *names, *more), default="", help="one service; all if not said")
         if name == "redrive":
             continue
         command.add_argument(
@@ -40,6 +42,9 @@ def parser() -> argparse.ArgumentParser:
         ("recount", "count usage anew from the records"),
     ):
         _add_days(choices.add_parser(name, help=help_text))
+    query = choices.add_parser("query", help="ask the records in SQL, which is the environment's SQL")
+    _add_days(query)
+    choices.add_parser("scrape-token", help="write the token of /metrics to a file")
     forget = choices.add_parser("forget", help="remove an account and all that is its own")
     forget.add_argument("--user", required=True, help="its id or address")
     forget.add_argument("--yes", action="store_true", help="without asking")
@@ -63,6 +68,10 @@ def run(options: argparse.Namespace) -> None:
             history.redrive(stack_now, options.service)
         case "verify-usage" | "recount":
             usage.recount(stack_now, options.first, options.last, repair=options.command == "recount")
+        case "query":
+            questions.ask(stack_now, os.environ["SQL"], options.first, options.last)
+        case "scrape-token":
+            usage.scrape_token(stack_now, usage.TOKEN_FILE)
         case "forget":
             usage.forget(stack_now, options.user, sure=options.yes)
         case _:

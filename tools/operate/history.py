@@ -23,6 +23,8 @@ KINDS = {
     "unreadable": "records that are not valid",
 }
 SHOWN = 20
+USAGE = "usage"
+"""What the queue of usage is called among the services, whose calls it counts all together."""
 
 
 def day(text: str) -> str:
@@ -103,15 +105,20 @@ def _ask(stack_now: Target, order: dict[str, Any]) -> dict[str, Any]:
 
 
 def redrive(stack_now: Target, name: str) -> None:
-    """Move the messages of the dead-letter queues back to where they were processed."""
+    """Move the messages of the dead-letter queues back to where they were processed: the histories', and usage's."""
     sqs = stack_now.client("sqs")
-    for service in services.generating():
-        if name not in ("", service.name):
+    for area, queue, dead_letters in (
+        *(
+            (one.name, f"{one.pascal}RecordQueueUrl", f"{one.pascal}DeadLetterQueueUrl")
+            for one in services.generating()
+        ),
+        (USAGE, "UsageQueueUrl", "UsageDeadLetterQueueUrl"),
+    ):
+        if name not in ("", area):
             continue
-        queue = stack_now.outputs[f"{service.pascal}RecordQueueUrl"]
-        dead_letters = stack_now.outputs[f"{service.pascal}DeadLetterQueueUrl"]
-        with console.step(service.name, "moving messages") as step:
-            step.note = f"{_move(sqs, dead_letters, queue)} messages moved back to the queue"
+        with console.step(area, "moving messages") as step:
+            moved = _move(sqs, stack_now.outputs[dead_letters], stack_now.outputs[queue])
+            step.note = f"{moved} messages moved back to the queue"
 
 
 def _move(sqs: Any, source: str, destination: str) -> int:

@@ -1,15 +1,18 @@
-"""The operator's commands for usage: compare its counters with the records, count anew, and forget a user.
+"""The operator's commands for usage: compare its counters with the records, count anew, forget a user, and more.
 
-The work is done by the stack's own function, while the platform goes on; this only asks and prints.
+The work is done by the stack's own functions, while the platform goes on; this only asks and prints.
 """
 
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 from typing import Any
 
 from localstack import console
 from localstack.console import CommandFailed
+from localstack.settings import ROOT
 
 from tools.operate.target import Target
 
@@ -21,6 +24,7 @@ KINDS = {
     "busy": "calls or days that were being written all the time: try again",
 }
 SHOWN = 20
+TOKEN_FILE = ROOT / "observability/prometheus/scrape-token"
 
 
 def recount(stack_now: Target, first: str, last: str, *, repair: bool) -> None:
@@ -82,6 +86,16 @@ def forget(stack_now: Target, who: str, *, sure: bool) -> None:
     while not _ask(stack_now, {"user": found["userId"], "remove": True}, "ForgetFunctionName")["removed"]:
         console.line("forget", "more is left than one run takes; going on")
     console.line("forget", f"{found['userId']} is forgotten")
+
+
+def scrape_token(stack_now: Target, file: Path) -> None:
+    """Write the token with which Prometheus reads ``/metrics`` to a file that its owner alone may read."""
+    secret = stack_now.outputs["ScrapeTokenArn"]
+    token = stack_now.client("secretsmanager").get_secret_value(SecretId=secret)["SecretString"]
+    file.unlink(missing_ok=True)
+    with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
+        opened.write(token)
+    console.line("written", f"{file}; Prometheus sends it to {stack_now.api_url}/metrics")
 
 
 def _ask(stack_now: Target, order: dict[str, Any], function: str = "RecountFunctionName") -> dict[str, Any]:

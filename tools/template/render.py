@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from core.settings import Setting
 from generation import services
 from generation.services import Service
+from tools import calls_view
 from tools.sources import FUNCTIONS
 from tools.template.gateway import RESPONSES
 
@@ -57,9 +58,17 @@ def template(folder: Path = FUNCTIONS) -> str:
         "refuse": REFUSE,
         "event_name": event_name,
         "gateway_responses": RESPONSES,
+        "queues_in": queues_in,
+        "calls": calls_view,
     }
     text = environment.get_template("template.yaml.j2").render()
     return re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", text))
+
+
+def queues_in(text: str, *, dead: bool) -> list[str]:
+    """The queues of a part of the template: those of dead letters, or the others."""
+    found: list[str] = re.findall(r"^  (\w+):\n    Type: AWS::SQS::Queue$", text, re.MULTILINE)
+    return [name for name in found if name.endswith("DeadLetters") is dead]
 
 
 def layers_of(service: Service) -> list[str]:

@@ -37,13 +37,18 @@ class Belongings:
 
 @dataclass(frozen=True, slots=True)
 class Forgetting:
-    """One user's belongings. ``tables`` are those of kept answers and of limits, whose items name their user."""
+    """One user's belongings.
+
+    ``tables`` are those of kept answers and of limits, whose items name their user; in ``own_tables`` the keys of items
+    are ``user_id`` and ``id``.
+    """
 
     user_id: str
     sources: Sequence[Source]
     usage: UsageTable
     client: "DynamoDBClient"
     tables: Sequence[str]
+    own_tables: Sequence[str] = ()
 
     def find(self) -> Belongings:
         """What there is, for whoever must say yes."""
@@ -60,8 +65,8 @@ class Forgetting:
                 self._remove_call(source, record_id, deadline)
             for key in list(source.bucket.keys(f"users/{self.user_id}/")):
                 source.bucket.delete(key)
-        for table, item in list(self._items()):
-            self.client.delete_item(TableName=table, Key={"id": item["id"]})
+        for table, key in list(self._items()):
+            self.client.delete_item(TableName=table, Key=key)
         for entry in self._own(self._days()):
             self.usage.correct(replace(entry, user_id=FORGOTTEN))
         self.usage.forget(self.user_id)
@@ -110,6 +115,15 @@ class Forgetting:
             yield from bucket.keys(f"{keys.folder(record_id)}/")
 
     def _items(self) -> Iterator[tuple[str, Any]]:
+        """Tables and keys."""
+        for table in self.own_tables:
+            pages = self.client.get_paginator("query").paginate(
+                TableName=table,
+                KeyConditionExpression="user_id = :user",
+                ExpressionAttributeValues={":user": {"S": self.user_id}},
+                ProjectionExpression="user_id, id",
+            )
+            yield from ((table, item) for page in pages for item in page["Items"])
         for table in self.tables:
             pages = self.client.get_paginator("scan").paginate(
                 TableName=table,

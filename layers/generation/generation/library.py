@@ -63,6 +63,7 @@ class Library:
         providers: Sequence[Provider[RequestT]],
         request: RequestT,
         *,
+        record_id: str | None = None,
         caller: Identity | None,
         prompt: str,
         params: Mapping[str, Any],
@@ -71,10 +72,11 @@ class Library:
     ) -> Generation:
         """Ask the providers, then store input, artifact and, last, the record that commits them.
 
-        ``params`` are the request's parameters beside the prompt; ``remaining_ms`` is what is left of the
-        function's time. Stores nothing when no provider delivers. Raises the chain's errors, ``ServiceUnavailable``.
+        ``record_id`` is a new one unless given; ``params`` are the request's parameters beside the prompt;
+        ``remaining_ms`` is what is left of the function's time. Stores nothing when no provider delivers. Raises the
+        chain's errors, ``ServiceUnavailable``.
         """
-        record_id = ids.new()
+        record_id = record_id or ids.new()
         start = time.monotonic()
         deadline = Deadline(min(GENERATION_SECONDS, remaining_ms / 1000 - STORING_SECONDS))
         outcome = chain.generate(providers, request, deadline)
@@ -197,12 +199,15 @@ class Library:
 
         With its ``record`` it counts even if it is deleted before it was counted.
         """
-        used = ""
         if record:
             # Late: no other call needs it.
             from generation.usage import entries
 
             used = entries.of_record(record, makes_pictures=self.service.makes_pictures).dumps()
+        else:
+            # Who was cut off has said what it used.
+            before = Tombstone.read(self.bucket, record_id)
+            used = before.usage if before else ""
         Tombstone(record_id, owner, self.clock(), used).write(self.bucket)
         for key in (*artifacts, keys.input_object(record_id), keys.record_object(record_id)):
             self.bucket.delete(key)

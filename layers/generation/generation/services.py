@@ -49,6 +49,8 @@ class Service(Area):
     On one machine ``local_chain`` does, or, where that is empty, the chain with the offline engine behind it.
     ``streams``: answers of the generating route may leave in pieces.
     ``variables`` are what its generating function is told beside that, with values as the template writes them.
+    ``user_table`` is the one of them that names a table of what users have beside their generations; the keys of its
+    items are ``user_id`` and ``id``.
     ``sample`` is the body of a request that every chain serves.
     """
 
@@ -70,6 +72,7 @@ class Service(Area):
     streams: bool = False
     memory: int = 1024
     variables: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    user_table: str = ""
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -78,6 +81,8 @@ class Service(Area):
             raise ValueError(f"{self.name}: no media type is known for {', '.join(sorted(unknown))}")
         if strangers := {*self.chain, *self.local_chain} - self.providers.keys():
             raise ValueError(f"{self.name}: {', '.join(sorted(strangers))} is not among its providers")
+        if self.user_table and self.user_table not in self.variables:
+            raise ValueError(f"{self.name}: {self.user_table} is not among its variables")
 
     @property
     def pascal(self) -> str:

@@ -1,12 +1,14 @@
 """Sessions: listing, stars, changes, deletion and retention; and what a page costs, whatever is stored."""
 
 import json
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
+from chat.service import SERVICE
 from core import ids
 from core.errors import NotFound, Unprocessable
 from generation.chat import removal
@@ -15,6 +17,8 @@ from generation.chat.removal import Queue
 from generation.chat.sessions import ChatSessions, Session
 from generation.providers import Deadline
 from generation.texts import Model
+from generation.usage.counting import Source
+from generation.usage.entries import total
 from tests.unit.chat.conftest import Killed, World
 from tests.unit.generation.samples import SIGNER
 from tests.unit.generation.text_stand_ins import Writer
@@ -332,6 +336,22 @@ def test_the_answer_of_a_worker_that_ended_goes_with_its_session(world: World) -
 
     assert world.removal.remove_if(ANA.sub, session_id, Deadline(PLENTY))
     assert kept(world) == set()
+
+
+@pytest.mark.parametrize("ended", [None, *range(0, 24, 2)])
+def test_a_session_that_is_deleted_before_it_was_counted_stays_counted(world: World, ended: int | None) -> None:
+    session_id = conversation(world)
+    if ended is not None:
+        world.fate.strike(ended, "after")
+        with suppress(Killed):
+            world.removal.remove_if(ANA.sub, session_id, Deadline(PLENTY))
+        world.fate.spare()
+    assert world.removal.remove_if(ANA.sub, session_id, Deadline(PLENTY))
+
+    source = Source(SERVICE, world.library.bucket)
+    found = [source.entry(key.rpartition("/")[2].removesuffix(".json")) for key in world.s3.objects]
+    used = total(entry.counters for entry in found if entry)
+    assert (used.succeeded, used.input_tokens, used.output_tokens) == (3, 21, 6)
 
 
 def test_what_is_not_removed_in_time_is_delivered_again(world: World) -> None:

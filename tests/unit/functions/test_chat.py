@@ -13,11 +13,14 @@ import pytest
 
 from chat import change_session, create_session, end_session, generate, messages, models, session, sessions
 from chat import get as get_answer
+from chat.service import SERVICE
 from core import ids, streaming
 from core.identity import Identity
-from generation import chain
+from generation import chain, library
 from generation.providers import ProviderError
 from generation.texts import Model, TextRequest
+from generation.usage import failures
+from generation.usage.entries import of_record
 from tests import events, tokens
 from tests.events import Gateway
 from tests.unit.functions.answers import Answer, ask
@@ -183,6 +186,42 @@ def test_when_every_provider_fails_nothing_is_kept(writer: Writer) -> None:
     writer.error = ProviderError("status 503")
     say("lost").problem(502)
     assert "lost" not in [item["title"] for item in listed(limit="100").json["items"]]
+
+
+@pytest.fixture
+def failed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Provider and model of the failed calls of which the queue of usage was told."""
+    found: list[tuple[str, str]] = []
+    monkeypatch.setattr(failures, "tell", lambda _service, call, _caller: found.append((call.provider, call.model)))
+    return found
+
+
+def test_of_an_answer_in_pieces_only_one_without_a_record_counts_as_failed(
+    writer: Writer, streams: None, failed: list[tuple[str, str]]
+) -> None:
+    writer.script = breaking(ProviderError("status 500"), "It was")
+    (_start, about), *_others = told(say("go on", stream=True).body)
+    kept = library.open_library(SERVICE).record(about["id"])
+    assert kept is not None
+    entry = of_record(kept, makes_pictures=False)
+    assert (entry.counters.succeeded, entry.counters.failed) == (1, 0)
+    assert entry.counters.output_tokens == kept["meta"]["params"]["outputTokens"] > 0
+    assert failed == []
+
+    writer.error = ProviderError("status 503")
+    say(stream=True).problem(502)
+    assert failed == [("writer", "quill-1")]
+
+
+def test_a_failure_is_of_the_model_that_the_session_asks_first(writer: Writer, failed: list[tuple[str, str]]) -> None:
+    writer.models = (Model("quill", 4096, "quill-1"), Model("pen", 4096, "pen-2"))
+    session_id = call(create_session, "POST", "/chat/sessions", body={"model": "pen"}).json["id"]
+    writer.error = ProviderError("status 503")
+    say(sessionId=session_id).problem(502)
+    say(sessionId=session_id, model="quill").problem(502)
+    say(model="nobody").problem(422)
+    say(sessionId=session_id, caller=None).problem(401)
+    assert failed == [("writer", "pen-2"), ("writer", "quill-1")]
 
 
 @pytest.mark.parametrize("asked", [{"stream": True}, {"accept": "text/event-stream"}])

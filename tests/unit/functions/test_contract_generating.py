@@ -2,15 +2,19 @@
 
 import json
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import boto3
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from core import identity
 from core.errors import FieldError
 from generation import library, settings
 from generation.providers import PromptRefused, ProviderError, ProviderTimeout
 from generation.services import CONTENT_TYPES, Service
+from generation.usage import failures
+from generation.usage.entries import Entry, of_failure
 from tests import events, tokens
 from tests.events import Gateway
 from tests.unit.conftest import Log
@@ -230,6 +234,52 @@ def test_a_provider_that_fails_is_told_by_the_status_stores_nothing_and_leaves_t
     assert first.status == 201
     assert calls.post(key=KEY).body == first.body
     assert len(calls.provider.asked) == 2
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[Entry]:
+    """The failed calls of which the queue of usage was told."""
+    entries: list[Entry] = []
+    queue = mock.Mock()
+    queue.send_message.side_effect = lambda QueueUrl, MessageBody: entries.append(  # noqa: N803
+        of_failure(json.loads(MessageBody)["failure"])
+    )
+    monkeypatch.setattr(failures, "_client", lambda: queue)
+    monkeypatch.setenv("USAGE_QUEUE_URL", "https://queue")
+    return entries
+
+
+@pytest.mark.usefixtures("bucket", "answers_table")
+@pytest.mark.parametrize(("error", "status"), FAILURES)
+def test_a_call_that_fails_is_told_to_the_counters_once_and_no_other_is(
+    calls: Calls, told: list[Entry], error: Exception, status: int
+) -> None:
+    first = calls.post(caller=ANA, key=KEY)
+    assert calls.post(caller=ANA, key=KEY).body == first.body
+    calls.post(calls.body("another"), caller=ANA, key=KEY).problem(422)
+    calls.post("{}", caller=ANA).problem(422)
+    assert told == []
+    calls.provider.error = error
+    calls.post(caller=ANA).problem(status)
+    calls.post().problem(status)
+    assert [entry.user_id for entry in told] == [ANA.sub, "anonymous"]
+    assert {(entry.source.service, entry.source.provider) for entry in told} == {(calls.service.name, "stand-in")}
+    assert {entry.counters.failed for entry in told} == {1}
+
+
+@pytest.mark.usefixtures("answers_table")
+def test_a_call_whose_record_is_there_after_all_has_the_id_of_its_failure(
+    s3: "S3Client", bucket: str, s3_watch: Watch, calls: Calls, told: list[Entry]
+) -> None:
+    def lost() -> None:
+        key = next(key for key in s3_watch.keys("PutObject") if key.endswith("record.json"))
+        s3.put_object(Bucket=bucket, Key=key, Body=b"{}")
+        raise EndpointConnectionError(endpoint_url="s3")
+
+    s3_watch.interrupt("PutObject", lost, key="record.json")
+    calls.post().problem(503)
+    (key,) = (key for key in stored(s3, bucket) if key.endswith("record.json"))
+    assert [entry.id for entry in told] == [key.split("/")[-2]]
 
 
 @pytest.mark.usefixtures("bucket", "answers_table")

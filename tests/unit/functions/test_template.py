@@ -129,7 +129,8 @@ def test_only_the_lists_sign_cursors() -> None:
         if "cursor" in inspect.signature(route.function).parameters
     }
     assert lists >= modules_of("list")
-    assert signing == lists
+    # An administrator's cursor of users names a user whom the page before it has shown.
+    assert signing == lists - {"analytics.users"}
 
 
 @each_service

@@ -21,6 +21,7 @@ from generation.usage.counting import Source
 from generation.usage.recount import Recount
 from generation.usage.table import UsageTable
 from image.service import SERVICE as IMAGE
+from tests.unit.chat.conftest import create_table
 from tests.unit.generation import answers_table
 from tests.unit.generation.memory_dynamodb import MemoryDynamoDB
 from tests.unit.generation.samples import SIGNER, identifier, image_record
@@ -69,9 +70,13 @@ def test_what_is_the_users_goes_and_what_is_everybodys_stays(
     for item_id, data in (("other#user:" + ANA, ""), ("image#1", f'{{"userId":"{ANA}"}}'), ("image#2", f'"{BOB}"')):
         client.put_item(TableName=table, Item={"id": {"S": item_id}, "data": {"S": data}})
 
-    forgetting = Forgetting(ANA, (source,), usage, client, [table])
+    sessions = create_table(client)
+    for user in (ANA, BOB):
+        client.put_item(TableName=sessions, Item={"user_id": {"S": user}, "id": {"S": "1"}, "title": {"S": ANA}})
+
+    forgetting = Forgetting(ANA, (source,), usage, client, [table], [sessions])
     found = forgetting.find()
-    assert (found.calls, found.days, found.items) == ({"image": [made[0], made[2], made[3]]}, 1, 2)
+    assert (found.calls, found.days, found.items) == ({"image": [made[0], made[2], made[3]]}, 1, 3)
     assert found.objects == 3 * 3 + 1
 
     # Cut off at once, and once in the middle; then gone on with.
@@ -86,6 +91,7 @@ def test_what_is_the_users_goes_and_what_is_everybodys_stays(
     assert {key.split("/")[4] for key in left if key.startswith("requests/")} == {made[1]}
     assert not [key for key in left if ANA.encode() in cast(Any, bucket.get(key)).content]
     assert [item["id"]["S"] for item in client.scan(TableName=table)["Items"]] == ["image#2"]
+    assert [item["user_id"]["S"] for item in client.scan(TableName=sessions)["Items"]] == [BOB]
     assert _requests(usage, ANA) == 0
     assert _requests(usage, BOB) == 1
     assert _requests(usage) == 4

@@ -220,10 +220,10 @@ def test_memory_does_as_moto_does() -> None:
             assert usage.count(entries, Deadline(PATIENT)) == {}
             usage.forget(keys.ANONYMOUS)
         assert real.ledger(DAY) == memory.ledger(DAY)
-        assert answers.overview(real, EVERYBODY, UTC_DAY, Filter(), None) == answers.overview(
-            memory, EVERYBODY, UTC_DAY, Filter(), None
+        assert answers.overview(real, EVERYBODY, UTC_DAY, Filter(), with_users=False) == answers.overview(
+            memory, EVERYBODY, UTC_DAY, Filter(), with_users=False
         )
-        assert sorted(map(str, real.users(["d#2026-11-22"]))) == sorted(map(str, memory.users(["d#2026-11-22"])))
+        assert sorted(real.users({"d#2026-11-22": None})) == sorted(memory.users({"d#2026-11-22": None}))
         assert _requests(real, keys.ANONYMOUS) == _requests(memory, keys.ANONYMOUS) == 0
 
 
@@ -269,9 +269,27 @@ def test_records_and_failures_are_counted(bucket: Bucket, sources: Any, usage: U
     batch = _batch(_told(bucket, _put(bucket), _put(bucket, 1, cost={"usd": None})), {"failure": failure.message()})
     assert _failed(counting.count(sources, usage, batch, 30_000)) == []
     assert _failed(counting.count(sources, usage, batch, 30_000)) == []
-    answer = answers.overview(usage, EVERYBODY, UTC_DAY, Filter(), None)
+    answer = answers.overview(usage, EVERYBODY, UTC_DAY, Filter(), with_users=False)
     assert (answer["requests"], answer["failed"], answer["unpriced"], answer["pictures"]) == (3, 1, 1, 2)
     assert answer["latencyMs"]["p50"] == 12
+
+
+def test_a_call_that_was_told_as_failed_and_has_a_record_counts_as_what_the_record_says(
+    bucket: Bucket, sources: Any, usage: UsageTable
+) -> None:
+    record_id = _put(bucket)
+    failure = usage_history.Failed(record_id, "anonymous", "image", "painter", "brush-1")
+    for batch in (_batch({"failure": failure.message()}), _batch(_told(bucket, record_id))):
+        assert _failed(counting.count(sources, usage, batch, 30_000)) == []
+    (entry,) = usage.ledger(DAY)
+    assert (entry.counters.succeeded, entry.counters.failed) == (1, 0)
+    assert Recount(tuple(sources.values()), usage).day(DAY, Deadline(PATIENT)).is_clean
+
+
+def test_a_failure_of_a_service_that_is_gone_counts(sources: Any, usage: UsageTable) -> None:
+    failure = usage_history.Failed(identifier(rest=9), USERS[1], "poems", "poet", "p")
+    assert _failed(counting.count(sources, usage, _batch({"failure": failure.message()}), 30_000)) == []
+    assert _requests(usage, USERS[1]) == 1
 
 
 def test_messages_that_fail_are_named_and_the_others_counted(bucket: Bucket, sources: Any, usage: UsageTable) -> None:
@@ -432,7 +450,7 @@ def test_a_failure_is_sent_and_the_error_goes_on(monkeypatch: pytest.MonkeyPatch
     queue.send_message.side_effect = lambda **message: sent.append(message)
     monkeypatch.setattr(failures, "_client", lambda: queue)
     monkeypatch.setenv("USAGE_QUEUE_URL", "https://queue")
-    provider = mock.Mock()
+    provider = mock.Mock(spec=["name"])
     provider.name = "painter"
     with pytest.raises(RuntimeError), failures.counted(IMAGE, [provider], mock.Mock(model="flux"), None):
         raise RuntimeError

@@ -95,24 +95,24 @@ class Script:
     def __init__(
         self, records: Sequence[dict[str, Any]], failed: Sequence[Failed], user: str | None, zone: str
     ) -> None:
-        self._zone = ZoneInfo(zone)
+        self.zone = ZoneInfo(zone)
         self.records = [one for one in records if user in (None, one["userId"])]
         self.failed = [one for one in failed if user in (None, one.user_id)]
 
     def within(self, first: date, last: date) -> "Script":
         """Only what was on these local days."""
-        part = Script([], [], None, str(self._zone))
+        part = Script([], [], None, str(self.zone))
         part.records = [one for one in self.records if first <= self.local(one["id"]).date() <= last]
         part.failed = [one for one in self.failed if first <= self.local(one.id).date() <= last]
         return part
 
     def local(self, call_id: str) -> datetime:
         milliseconds = int(call_id.replace("-", "")[:12], 16)
-        return datetime.fromtimestamp(milliseconds / 1000, self._zone)
+        return datetime.fromtimestamp(milliseconds / 1000, self.zone)
 
     def by(self, name: Callable[[str, str, str, str], Any]) -> dict[Any, "Script"]:
         """Groups by something of id, service, provider and model."""
-        groups: dict[Any, Script] = defaultdict(lambda: Script([], [], None, str(self._zone)))
+        groups: dict[Any, Script] = defaultdict(lambda: Script([], [], None, str(self.zone)))
         for one in self.records:
             groups[name(one["id"], one["service"], one["provider"], one["model"])].records.append(one)
         for failure in self.failed:
@@ -148,11 +148,143 @@ class Script:
         """Every hour of the zone between two days, by walking minute by quarter through UTC."""
         at = datetime(first.year, first.month, first.day, tzinfo=UTC) - timedelta(days=1)
         seen: set[datetime] = set()
-        while (local := at.astimezone(self._zone)).date() <= last:
+        while (local := at.astimezone(self.zone)).date() <= last:
             if local.date() >= first and local.minute == 0 and at not in seen:
                 seen.add(at)
                 yield local
             at += timedelta(minutes=15)
+
+
+def overview(script: Script) -> dict[str, Any]:
+    """What the overview of a script's calls is, for an administrator."""
+    users = {one["userId"] for one in script.records} | {one.user_id for one in script.failed}
+    by_user = {user: Script(script.records, script.failed, user, "UTC") for user in users}
+    return {
+        "requests": script.requests,
+        "succeeded": len(script.records),
+        "failed": len(script.failed),
+        "errorRate": script.rate(len(script.failed), script.requests),
+        "inputTokens": script.tokens("input"),
+        "outputTokens": script.tokens("output"),
+        "bytes": sum(one["size"]["outputBytes"] for one in script.records),
+        "audioSeconds": script.audio_seconds(),
+        "pictures": sum(one["service"] == "image" for one in script.records),
+        "usd": script.usd,
+        "unpriced": sum(one["cost"]["usd"] is None for one in script.records),
+        "latencyMs": _percentiles(script),
+        "topServices": [
+            {"service": name, "requests": group.requests}
+            for name, group in most(script.by(lambda _id, service, _provider, _model: service))
+        ],
+        "topModels": [
+            {"provider": name[0], "model": name[1], "requests": group.requests, "usd": group.usd}
+            for name, group in most(script.by(lambda _id, _service, provider, model: (provider, model)))
+        ],
+        "users": len(by_user),
+        "topUsers": [{"userId": name, "requests": group.requests, "usd": group.usd} for name, group in most(by_user)],
+    }
+
+
+def timeseries(script: Script, first: date, last: date, size: str) -> dict[str, Any]:
+    """What the timeseries of a script's calls is."""
+
+    def start(call_id: str) -> datetime:
+        local = script.local(call_id)
+        return local.replace(minute=0, second=0, microsecond=0, **({} if size == "hour" else {"hour": 0, "fold": 0}))
+
+    groups = script.by(lambda call_id, service, _provider, _model: (start(call_id).isoformat(), service))
+    starts = (
+        [hour.isoformat() for hour in script.hours(first, last)]
+        if size == "hour"
+        else [
+            datetime(day.year, day.month, day.day, tzinfo=script.zone).isoformat()
+            for day in (first + timedelta(days=number) for number in range((last - first).days + 1))
+        ]
+    )
+    items = []
+    for begin in starts:
+        for service in sorted({service for _, service in groups}):
+            group = groups.get((begin, service), Script([], [], None, str(script.zone)))
+            items.append(
+                {
+                    "start": begin,
+                    "service": service,
+                    "requests": group.requests,
+                    "failed": len(group.failed),
+                    "inputTokens": group.tokens("input"),
+                    "outputTokens": group.tokens("output"),
+                    "usd": group.usd,
+                }
+            )
+    return {"bucket": size, "items": items}
+
+
+def performance(script: Script, size: str | None) -> dict[str, Any]:
+    """What the performance of a script's calls is, in all or by day."""
+
+    def start(call_id: str) -> str:
+        return script.local(call_id).replace(hour=0, minute=0, second=0, microsecond=0, fold=0).isoformat()
+
+    groups = script.by(lambda call_id, *source: (start(call_id) if size else "", source))
+    items = []
+    for (begin, source), group in sorted(groups.items(), key=lambda one: (one[0][0][:10], one[0][1])):
+        fallbacks = sum("fallbackFrom" in one["meta"]["params"] for one in group.records)
+        items.append(
+            {
+                **({"start": begin} if size else {}),
+                **dict(zip(("service", "provider", "model"), source, strict=True)),
+                "requests": group.requests,
+                "failed": len(group.failed),
+                "errorRate": script.rate(len(group.failed), group.requests),
+                "fallbackRate": script.rate(fallbacks, len(group.records)),
+                "latencyMs": _percentiles(group),
+            }
+        )
+    return {"items": items}
+
+
+def costs(script: Script) -> dict[str, Any]:
+    """What the costs of a script's calls are."""
+    return {
+        "usd": script.usd,
+        "unpriced": sum(one["cost"]["usd"] is None for one in script.records),
+        "items": [
+            {
+                **dict(zip(("service", "provider", "model"), source, strict=True)),
+                "requests": group.requests,
+                "inputTokens": group.tokens("input"),
+                "outputTokens": group.tokens("output"),
+                "audioSeconds": group.audio_seconds(),
+                "pictures": sum(one["service"] == "image" for one in group.records),
+                "usd": group.usd,
+            }
+            for source, group in sorted(script.by(lambda _id, *source: source).items())
+        ],
+    }
+
+
+def most(groups: dict[Any, Script]) -> list[tuple[Any, Script]]:
+    """The five with the most requests."""
+    return sorted(groups.items(), key=lambda one: (-one[1].requests, one[0]))[:5]
+
+
+def compare(answer: Any, expected: Any, place: str = "") -> int:
+    """How many values an answer has; fails at the first that is not the expected one, or a latency more than 5 % off."""
+    if isinstance(expected, dict):
+        assert answer.keys() == expected.keys(), f"{place}: {sorted(answer)}"
+        return sum(compare(answer[name], value, f"{place}.{name}") for name, value in expected.items())
+    if isinstance(expected, list):
+        assert len(answer) == len(expected), f"{place}: {len(answer)}, not {len(expected)}"
+        return sum(compare(one, other, f"{place}[{n}]") for n, (one, other) in enumerate(zip(answer, expected)))  # noqa: B905
+    if ".latencyMs." in place and expected is not None:
+        assert abs(answer - expected) <= 0.05 * expected, f"{place}: {answer}, not {expected}"
+    else:
+        assert answer == expected, f"{place}: {answer}, not {expected}"
+    return 1
+
+
+def _percentiles(script: Script) -> dict[str, int | None]:
+    return {f"p{percent}": script.percentile(percent) for percent in (50, 95, 99)}
 
 
 def table(client: "DynamoDBClient", **options: Any) -> UsageTable:
@@ -169,7 +301,7 @@ def table(client: "DynamoDBClient", **options: Any) -> UsageTable:
                     {"AttributeName": "period", "KeyType": "HASH"},
                     {"AttributeName": "pk", "KeyType": "RANGE"},
                 ],
-                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["c"]},
+                "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["c", "s"]},
             }
         ],
         BillingMode="PAY_PER_REQUEST",

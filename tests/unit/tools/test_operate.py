@@ -80,7 +80,7 @@ def stack_of(*names: Service) -> target.Target:
         f"{service.pascal}{queue}": f"{service.name}-{kind}"
         for service in names
         for queue, kind in (("RecordQueueUrl", "queue"), ("DeadLetterQueueUrl", "dead"))
-    }
+    } | {"UsageQueueUrl": "usage-queue", "UsageDeadLetterQueueUrl": "usage-dead"}
     return target.Target(None, outputs, {})
 
 
@@ -88,11 +88,13 @@ def test_dead_letters_go_back_for_all_services_or_for_one(queues: Queues) -> Non
     every = services.generating()
 
     history.redrive(stack_of(*every), "")
-    assert queues.sent == [f"{service.name}-dead -> {service.name}-queue" for service in every]
-    queues.sent.clear()
+    names = [*(service.name for service in every), "usage"]
+    assert queues.sent == [f"{name}-dead -> {name}-queue" for name in names]
     queues.waiting.clear()
-    history.redrive(stack_of(*every), every[-1].name)
-    assert queues.sent == [f"{every[-1].name}-dead -> {every[-1].name}-queue"]
+    for name in (every[-1].name, "usage"):
+        queues.sent.clear()
+        history.redrive(stack_of(*every), name)
+        assert queues.sent == [f"{name}-dead -> {name}-queue"]
 
 
 @pytest.mark.parametrize("command", ["verify-index", "reindex", "redrive"])

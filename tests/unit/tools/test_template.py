@@ -1,5 +1,7 @@
 """The rendered template: what is committed, and what another service makes of it."""
 
+import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,17 @@ from samcli.yamlhelper import yaml_parse  # type: ignore[import-untyped]
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from tests.services import SERVICES
+from tests.unit.stand_ins import facts_of
+from tools import calls_view
 from tools.sources import FUNCTIONS, ROOT
 from tools.template import __main__ as command
 from tools.template import render
+
+from core import ids
+from generation import records
+from generation.chain import Outcome
+from generation.providers import Artifact
+from generation.services import Service
 
 # Of CloudFormation's 500 resources; each service has some 25.
 MOST_RESOURCES = 450
@@ -86,8 +96,12 @@ def test_another_service_is_another_block_and_changes_no_other_resource(with_ano
     new = set(after["Resources"]) - set(before["Resources"])
     assert new
     assert all(name.startswith("Echoes") for name in new)
-    # The gateway refuses methods of its paths; two functions look after every bucket.
-    shared = {"Api", "HealthFunction", "ReindexFunction"}
+    # The gateway refuses methods of its paths; some functions look after every bucket; all are counted and watched.
+    shared = {
+        "Api", "HealthFunction", "ReindexFunction", "ForgetFunction",
+        "UsageQueuePolicy", "UsageCountFunction", "RecountFunction",
+        "Dashboard", "FailedRequestsQuery", "ProviderFailuresQuery", "SlowGenerationsQuery", "CallsView",
+    }  # fmt: skip
     for name in set(before["Resources"]) - shared:
         assert after["Resources"][name] == before["Resources"][name], name
     assert set(after["Parameters"]) - set(before["Parameters"]) == {
@@ -111,6 +125,69 @@ def test_another_service_is_another_block_and_changes_no_other_resource(with_ano
 def test_the_linter_takes_a_template_with_another_service(with_another: str) -> None:
     found = lint(with_another, config=ManualArgs(append_rules=[str(ROOT / "tools/cfn_rules")]))
     assert [str(one) for one in found] == []
+
+
+def test_every_queue_has_an_alarm_and_each_alarm_a_section_that_says_what_to_do() -> None:
+    resources = yaml_parse(render.template())["Resources"]
+    queues = {name for name, one in resources.items() if one["Type"] == "AWS::SQS::Queue"}
+    alarms = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::CloudWatch::Alarm"]
+    watched: dict[str, set[str]] = {}
+    for alarm in alarms:
+        if alarm["Namespace"] == "AWS/SQS":
+            (dimension,) = alarm["Dimensions"]
+            watched.setdefault(dimension["Value"]["Fn::GetAtt"][0], set()).add(alarm["MetricName"])
+    assert watched == {
+        name: {f"Approximate{'NumberOfMessagesVisible' if name.endswith('DeadLetters') else 'AgeOfOldestMessage'}"}
+        for name in queues
+    }
+    headings = re.findall("^#+ (.+)$", (ROOT / "docs/usage.md").read_text(), re.MULTILINE)
+    told = [alarm["AlarmDescription"].rpartition(", ")[2].rstrip(".") for alarm in alarms]
+    assert set(told) <= set(headings)
+
+
+@pytest.mark.parametrize("mode", ["Disabled", "Active"])
+def test_traces_are_written_and_allowed_where_the_stack_says_so(mode: str) -> None:
+    text = render.template().replace("Default: Disabled", f"Default: {mode}")
+    made = transformed(text)
+    functions = [one["Properties"] for one in made.values() if one["Type"] == "AWS::Lambda::Function"]
+    assert {"TracingConfig" in one for one in functions} == {mode == "Active"}
+    assert ("XRay" in json.dumps(made) or "Xray" in json.dumps(made)) is (mode == "Active")
+    boundary = json.dumps(made["FunctionBoundary"]["Properties"]["PolicyDocument"])
+    assert '"Fn::If": ["WithTracing"' in boundary
+
+
+def test_athena_and_duckdb_have_a_view_with_the_same_columns() -> None:
+    view = yaml_parse(render.template())["Resources"]["CallsView"]["Properties"]["TableInput"]
+    (_, parts) = view["ViewOriginalText"]["Fn::Join"]
+    stored = json.loads(parts[1]["Fn::Base64"]["Fn::Sub"])
+    names = [name for name, _, _ in calls_view.COLUMNS]
+    assert [column["name"] for column in stored["columns"]] == names
+    assert [column["Name"] for column in view["StorageDescriptor"]["Columns"]] == names
+    for query in (stored["originalSql"], calls_view.duckdb_view("file")):
+        assert re.findall(r" AS (\w+)(?=,| FROM)", query)[: len(names)] == names
+    assert all(f"FROM {service.name}_records" in stored["originalSql"] for service in SERVICES)
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=[service.name for service in SERVICES])
+def test_what_the_view_shows_is_in_the_records(service: Service) -> None:
+    record: Any = records.build(
+        service,
+        ids.new(),
+        caller=None,
+        prompt="hi",
+        params={},
+        outcome=Outcome(Artifact(b"x", service.content_types[0], "p", "m", facts_of(service), 0.1), "first", "timeout"),
+        latency_ms=1,
+        input_bytes=1,
+    )
+    params = record["meta"]["params"]
+    known = set(calls_view.RECORD["meta"]["params"])  # type: ignore[index]
+    assert {"inputTokens", "outputTokens", "durationSeconds", "fallbackFrom", "fallbackReason"} & set(params) <= known
+    for _, place, _ in calls_view.COLUMNS:
+        if place != calls_view.DAY and not place.startswith("meta."):
+            found: Any = record
+            for part in place.split("."):
+                found = found[part]
 
 
 def test_the_stack_stays_below_what_cloudformation_takes(with_another: str) -> None:

@@ -36,6 +36,7 @@ from generation.records import Generation
 from generation.services import CONTENT_TYPES
 from generation.text_chain import Begun, Candidate
 from generation.texts import TextProvider
+from generation.usage.failures import Call
 
 TITLE_CHARACTERS = 60
 # Clocks differ, and a function may be given a moment more than it was told.
@@ -96,18 +97,21 @@ class Conversations:
         remaining_ms: int,
         emit: Emit | None = None,
         seconds: float = GENERATION_SECONDS,
+        call: Call | None = None,
     ) -> Generation:
         """The stored answer. With ``emit`` its events are told while it is written.
 
-        ``remaining_ms`` is what is left of the function's time, ``seconds`` the longest that writing may take. Raises
+        ``remaining_ms`` is what is left of the function's time, ``seconds`` the longest that writing may take;
+        ``call`` gives the answer its id, and is told whom the session has asked first. Raises
         the chain's errors, ``Unauthorized``, ``NotFound``, ``Conflict`` while the session answers another message,
         ``Unprocessable``, ``ServiceUnavailable``.
         """
         if asked.session_id is not None and caller is None:
             raise Unauthorized("Sessions are for users: send an access token, or no sessionId.")
         candidates = text_chain.candidates(self.providers, asked.model)
+        call = call or Call(ids.new(), "", "")
         prompt_id = ids.new()
-        turn = ids.new()
+        turn = call.id
         start = time.monotonic()
         deadline = Deadline(min(seconds, remaining_ms / 1000 - STORING_SECONDS))
         lease_seconds = remaining_ms / 1000 + _LEASE_MARGIN_SECONDS
@@ -118,6 +122,8 @@ class Conversations:
         try:
             if place and asked.model is None:
                 candidates = self._of_session(place.session)
+            if candidates:
+                call.provider, call.model = candidates[0].provider.name, candidates[0].model.upstream
             context = Context(
                 asked.prompt,
                 system=asked.system or (place.session.system if place else None),

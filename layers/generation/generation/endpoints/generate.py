@@ -65,11 +65,12 @@ def generate(service: Service, model: type[Wanted]) -> Api:
         providers = providers if order.providers is None else tuple(order.providers)
         # Before a key is looked up: what nobody can serve is no request to remember.
         able = chain.able(providers, order.request)
-        with failures.counted(service, able, order.request, api.caller):
+        with failures.counted(service, able, order.request, api.caller) as call:
             generation = once(
                 lambda: open_library(service).generate(
                     providers,
                     order.request,
+                    record_id=call.id,
                     caller=api.caller,
                     prompt=order.prompt,
                     shown_prompt=order.shown_prompt,

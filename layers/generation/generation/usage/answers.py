@@ -12,6 +12,7 @@ from generation.usage import histograms, reading
 from generation.usage.entries import MICRO, Counters, Source, total
 from generation.usage.ranges import Bound, Range
 from generation.usage.reading import Filter, Total
+from generation.usage.rows import EVERYBODY
 from generation.usage.table import UsageTable
 
 TOP = 5
@@ -21,10 +22,8 @@ Row = dict[str, Any]
 Answer = dict[str, Any]
 
 
-def overview(
-    table: UsageTable, whose: str, wanted: Range, filter_: Filter, users: Callable[[], Mapping[str, Counters]] | None
-) -> Answer:
-    """Totals of a range, and what was used most. ``users`` gives everybody's numbers, for administrators."""
+def overview(table: UsageTable, whose: str, wanted: Range, filter_: Filter, *, with_users: bool) -> Answer:
+    """Totals of a range, and what was used most; by whom, too, for administrators."""
     by_source = reading.totals(table, whose, wanted, filter_)
     whole = _sum(by_source.values())
     counters = whole.counters
@@ -57,8 +56,9 @@ def overview(
             )
         ],
     }
-    if users is not None:
-        everybody = users()
+    if with_users:
+        everybody = reading.by_user(table, wanted, filter_) if whose == EVERYBODY else {whose: counters}
+        everybody = {user_id: found for user_id, found in everybody.items() if found.requests}
         answer["users"] = len(everybody)
         answer["topUsers"] = [
             {"userId": user_id, "requests": found.requests, "usd": _usd(found)}

@@ -75,12 +75,18 @@ def count(
     failed: dict[str, str] = {}
     told: dict[str, list[str]] = {}
     entries: dict[str, Entry] = {}
+    failures: dict[str, Entry] = {}
+    buckets = {source.service.name: bucket for bucket, source in sources.items()}
     wanted: set[tuple[str, str]] = set()
     for message_id, body in events.messages(event):
         try:
             if failure := _failure(body):
                 told[message_id] = [failure.id]
-                entries[failure.id] = failure
+                failures[failure.id] = failure
+                if failure.source.service in buckets:
+                    wanted.add((buckets[failure.source.service], failure.id))
+                else:
+                    entries[failure.id] = failure
                 continue
             bucket = _bucket(body)
             told[message_id] = events.record_ids(body, bucket) if bucket else []
@@ -92,7 +98,9 @@ def count(
             failed[message_id] = str(error)
 
     reasons: dict[str, str] = {}
-    for (_, record_id), found in in_parallel(lambda one: _look(sources[one[0]], one[1]), sorted(wanted)).items():
+    for (_, record_id), found in in_parallel(
+        lambda one: _look(sources[one[0]], one[1], failures.get(one[1])), sorted(wanted)
+    ).items():
         if isinstance(found, Entry):
             entries[record_id] = found
         elif found:
@@ -107,10 +115,13 @@ def count(
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
 
 
-def _look(source: Source, record_id: str) -> Entry | str | None:
+def _look(source: Source, record_id: str, failure: Entry | None) -> Entry | str | None:
+    """What a call adds, which is its failure where there is no record after all; why it cannot be told."""
     try:
-        return source.entry(record_id)
-    except (ServiceUnavailable, records.InvalidRecord, Gone) as error:
+        return source.entry(record_id) or failure
+    except Gone as error:
+        return failure or f"the record cannot be read: {error}"
+    except (ServiceUnavailable, records.InvalidRecord) as error:
         return f"the record cannot be read: {error}"
 
 

@@ -11,7 +11,6 @@ from core.http import JSON, REQUIRED, Api, Response
 from core.query import Cursor, Limit, Parameter
 from generation import keys
 from generation.usage import answers, ranges, reading, schemas
-from generation.usage.entries import Counters, total
 from generation.usage.ranges import Bound, Range
 from generation.usage.reading import Filter
 from generation.usage.rows import EVERYBODY
@@ -96,8 +95,7 @@ def overview() -> Api:
         """200 with the totals of a range; 403 for another's, unless the caller is an administrator."""
         whose, wanted = _whose(api, user_id), _range(first, last, zone)
         filter_ = Filter(service, provider, model)
-        users = (lambda: _users(whose, wanted, filter_)) if api.user.is_admin else None
-        answer = answers.overview(_table(), whose, wanted, filter_, users)
+        answer = answers.overview(_table(), whose, wanted, filter_, with_users=api.user.is_admin)
         return _answer(api, whose, wanted, answer, form, rows=None)
 
     return api
@@ -226,15 +224,6 @@ def _whose(api: Api, user_id: str | None) -> str:
     if user_id != keys.ANONYMOUS and not ids.is_valid(user_id):
         raise NotFound("There is no such user.")
     return user_id
-
-
-def _users(whose: str, wanted: Range, filter_: Filter) -> Mapping[str, Counters]:
-    """The users whose calls an answer is about, with their numbers."""
-    if whose == EVERYBODY:
-        return reading.by_user(_table(), wanted, filter_)
-    found = reading.totals(_table(), whose, wanted, filter_)
-    together = total(one.counters for one in found.values())
-    return {whose: together} if together.requests else {}
 
 
 def _answer(

@@ -58,11 +58,8 @@ _COUNTERS = (
 def totals(table: UsageTable) -> dict[Source, Total]:
     """All that was ever counted, by source."""
     found: dict[Source, Total] = {}
-    for _, row in table.between(EVERYBODY, "m#", "m#~", "t"):
-        for cell in row.cells():
-            found.setdefault(cell.source, Total()).add(cell.counters, {})
-        for source, latencies in row.latencies.items():
-            histograms.add(found.setdefault(source, Total()).latencies, latencies[0])
+    for source, counters, latencies in table.all_sums(EVERYBODY, "m#", "m#~"):
+        found.setdefault(source, Total()).add(counters, latencies)
     return found
 
 

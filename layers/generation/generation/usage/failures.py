@@ -1,13 +1,15 @@
 """Calls that failed: no record tells of them, so the function that could not serve one tells the queue of usage.
 
 A call that succeeds costs nothing here. It is best effort: a function that Lambda ends in the middle sends nothing, and
-the caller's answer waits for the queue for a moment only.
+the caller's answer waits for the queue for a moment only. A failed call has the id that its record would have had: a
+record that was stored although its function never knew is then counted, and not the failure beside it.
 """
 
 import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -26,16 +28,33 @@ _REFUSED = "urn:llm-microservices:problem:prompt-refused"
 _SERVER_ERROR = 500
 
 
+@dataclass(slots=True)
+class Call:
+    """A call that may fail: the id of its record, and the provider and the model that are asked first."""
+
+    id: str
+    provider: str
+    model: str
+
+
 @contextmanager
-def counted(service: Service, providers: Sequence[Any], request: Any, caller: Identity | None) -> Iterator[None]:
+def counted(service: Service, providers: Sequence[Any], request: Any, caller: Identity | None) -> Iterator[Call]:
     """Count what fails within: answers of 5xx, errors of ours, and refusals of a provider. All errors go on."""
+    call = Call(ids.new(), *(_first(providers[0], request) if providers else ("", "")))
     try:
-        yield
+        yield call
     except Exception as error:
         if is_failure(error):
-            name = getattr(providers[0], "name", "") if providers else ""
-            tell(service, provider=name, model=str(getattr(request, "model", "") or ""), caller=caller)
+            tell(service, call, caller)
         raise
+
+
+def _first(provider: Any, request: Any) -> tuple[str, str]:
+    """A provider's name and, as a record would have it, the name of the model that it would use."""
+    wanted = str(getattr(request, "model", "") or "")
+    offered = getattr(provider, "models", ())
+    model = next((one for one in offered if one.id == wanted), offered[0]).upstream if offered else wanted
+    return getattr(provider, "name", ""), model
 
 
 def is_failure(error: Exception) -> bool:
@@ -45,17 +64,17 @@ def is_failure(error: Exception) -> bool:
     return not isinstance(error, ProblemError) or int(error.status) >= _SERVER_ERROR
 
 
-def tell(service: Service, *, provider: str, model: str, caller: Identity | None) -> None:
-    """Count one failed call of the provider and model that were asked first. Never raises."""
+def tell(service: Service, call: Call, caller: Identity | None) -> None:
+    """Count one failed call. Never raises."""
     url = os.environ.get("USAGE_QUEUE_URL", "")
     if not url:
         return
     failure = {
-        "id": ids.new(),
+        "id": call.id,
         "userId": caller.sub if caller else keys.ANONYMOUS,
         "service": service.name,
-        "provider": provider,
-        "model": model,
+        "provider": call.provider,
+        "model": call.model,
     }
     try:
         from core.waiting import Patience, within

@@ -3,7 +3,7 @@
 However many calls there were, a range of 400 days takes at most 14 months and 2 days of each shard.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from generation.usage import histograms
 from generation.usage.entries import Counters, Source, total
 from generation.usage.histograms import Histogram
 from generation.usage.ranges import QUARTERS_A_DAY, Range, day_of
-from generation.usage.rows import Cell, Row, month_of
+from generation.usage.rows import Cell
 from generation.usage.table import SHARDS, Key, UsageTable, day_key, is_sharded, month_key
 
 EPOCH = date(1970, 1, 1)
@@ -43,27 +43,27 @@ class Total:
         histograms.add(self.latencies, latencies)
 
 
-class _Plan(NamedTuple):
-    """Which rows hold a range: months that are in it, months of which only some days are, and days that are cut."""
+def _plan(wanted: Range) -> dict[str, range | None]:
+    """The rows that hold a range, by their sort keys, each with the slots that are in it; None is all of a month.
 
-    whole_days: range
-    whole_months: list[date]
-    other_months: list[date]
-    cut_days: list[date]
-
-
-def _plan(wanted: Range) -> _Plan:
-    whole = range(-(-wanted.start // QUARTERS_A_DAY), wanted.end // QUARTERS_A_DAY)
+    These are months, of the first and the last of which only some days may be in it, and days that are cut.
+    """
+    whole_days = range(-(-wanted.start // QUARTERS_A_DAY), wanted.end // QUARTERS_A_DAY)
     months: dict[str, list[date]] = {}
-    for number in whole:
-        months.setdefault(month_of(day_of(number)), []).append(day_of(number))
-    complete = [days for days in months.values() if len(days) == _length(days[0])]
-    partial = [days for days in months.values() if len(days) != _length(days[0])]
+    for number in whole_days:
+        months.setdefault(month_key(day_of(number)), []).append(day_of(number))
+    plan: dict[str, range | None] = {
+        sk: None if len(days) == _length(days[0]) else range(days[0].day, days[-1].day + 1)
+        for sk, days in months.items()
+    }
     touched = (
         {wanted.start // QUARTERS_A_DAY, (wanted.end - 1) // QUARTERS_A_DAY} if wanted.end > wanted.start else set()
     )
-    cut = sorted(day_of(number) for number in touched if number not in whole)
-    return _Plan(whole, [days[0] for days in complete], [days[0] for days in partial], cut)
+    for number in sorted(touched - set(whole_days)):
+        begins = number * QUARTERS_A_DAY
+        first, end = max(wanted.start, begins), min(wanted.end, begins + QUARTERS_A_DAY)
+        plan[day_key(day_of(number))] = range(first - begins, end - begins)
+    return plan
 
 
 def _length(day: date) -> int:
@@ -73,30 +73,12 @@ def _length(day: date) -> int:
 
 def totals(table: UsageTable, whose: str, wanted: Range, filter_: Filter = Filter()) -> dict[Source, Total]:  # noqa: B008  it is a constant
     """The numbers of a range by source."""
-    plan = _plan(wanted)
     found: dict[Source, Total] = {}
-
-    def add(cells: Iterable[Cell], *, counted: Callable[[Cell], bool]) -> None:
-        for cell in cells:
-            if filter_.fits(cell.source) and counted(cell):
-                found.setdefault(cell.source, Total()).add(cell.counters, cell.latencies)
-
     shards = range(SHARDS if is_sharded(whose) else 1)
-
-    def rows(sort_keys: Iterable[str], latencies: str) -> list[tuple[Key, Row]]:
-        return table.read([Key(f"{whose}#{shard}", sk) for sk in sort_keys for shard in shards], latencies)
-
-    for _, row in rows(map(month_key, plan.whole_months), "t"):
-        add(row.cells(), counted=lambda _cell: True)
-        for source, latencies in row.latencies.items():
-            if filter_.fits(source):
-                histograms.add(found.setdefault(source, Total()).latencies, latencies[0])
-    for key, row in rows(map(month_key, plan.other_months), "h"):
-        first = date.fromisoformat(key.sk[2:] + "-01")
-        add(row.cells(), counted=lambda cell, first=first: _number(first) + cell.slot - 1 in plan.whole_days)  # type: ignore[misc]
-    for key, row in rows(map(day_key, plan.cut_days), "h"):
-        begins = _number(date.fromisoformat(key.sk[2:])) * QUARTERS_A_DAY
-        add(row.cells(), counted=lambda cell, begins=begins: wanted.start <= begins + cell.slot < wanted.end)  # type: ignore[misc]
+    rows = {Key(f"{whose}#{shard}", sk): slots for sk, slots in _plan(wanted).items() for shard in shards}
+    for source, counters, latencies in table.sums(rows):
+        if filter_.fits(source):
+            found.setdefault(source, Total()).add(counters, latencies)
     return found
 
 
@@ -137,19 +119,10 @@ def _cells(
 
 def by_user(table: UsageTable, wanted: Range, filter_: Filter) -> dict[str, Counters]:
     """The numbers of a range by user; whoever called nothing in it is not there."""
-    plan = _plan(wanted)
     found: dict[str, list[Counters]] = {}
-    periods = [*map(month_key, (*plan.whole_months, *plan.other_months)), *map(day_key, plan.cut_days)]
-    for whose, sk, row in table.users(periods):
-        is_day = sk.startswith("d#")
-        first = _number(date.fromisoformat(sk[2:] if is_day else sk[2:] + "-01"))
-        for cell in row.cells():
-            if is_day:
-                counts = wanted.start <= first * QUARTERS_A_DAY + cell.slot < wanted.end
-            else:
-                counts = first + cell.slot - 1 in plan.whole_days
-            if counts and filter_.fits(cell.source):
-                found.setdefault(whose, []).append(cell.counters)
+    for whose, one in table.users(_plan(wanted)):
+        if filter_.fits(one.source):
+            found.setdefault(whose, []).append(one.counters)
     return {whose: total(counters) for whose, counters in found.items()}
 
 

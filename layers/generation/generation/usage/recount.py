@@ -99,7 +99,7 @@ class Recount:
 
     def _owners(self, day: date, entries: Iterable[Entry]) -> set[str]:
         owners = {entry.user_id for entry in entries} - {FORGOTTEN}
-        owners |= {whose for whose, _, _ in self.table.users([day_key(day)])}
+        owners |= {whose for whose, _ in self.table.users({day_key(day): None})}
         return owners | {EVERYBODY}
 
     def _records(self, day: date, findings: Findings) -> list[Entry]:

@@ -15,10 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
+from itertools import zip_longest
 from typing import Any, NamedTuple, Self
 
 from generation.usage import histograms
-from generation.usage.entries import Counters, Entry, Source, packed
+from generation.usage.entries import Counters, Entry, Source, packed, total
 from generation.usage.histograms import Histogram
 
 EVERYBODY = "everybody"
@@ -34,6 +35,14 @@ class Cell(NamedTuple):
     slot: int
     counters: Counters
     latencies: Mapping[int, int]
+
+
+class Sum(NamedTuple):
+    """The numbers of a source in some rows, and its latencies where they were asked for."""
+
+    source: Source
+    counters: Counters
+    latencies: Histogram
 
 
 @dataclass(slots=True)
@@ -86,8 +95,9 @@ class Row:
         return self
 
     def pack(self) -> dict[str, bytes]:
-        """The row as the table keeps it: counters as ``c``, latencies by slot as ``h`` and all together as ``t``."""
+        """The row as the table keeps it: counters as ``c``, latencies as ``h``; of all slots together ``s``, ``t``."""
         return {
+            "s": _dumps({_name(one): packed(total(slots.values())) for one, slots in self.counters.items()}),
             "c": _dumps(
                 {
                     _name(one): {slot: packed(found) for slot, found in slots.items()}
@@ -100,7 +110,7 @@ class Row:
 
     @classmethod
     def unpack(cls, item: Mapping[str, bytes], latencies: str = "h") -> Self:
-        """The row of ``pack``. ``latencies`` is what to read of them: ``h``, ``t`` (in slot 0) or nothing (empty)."""
+        """The row of ``pack``. ``latencies`` is ``h``, or empty where they are not to be read."""
         zeros = (0,) * len(Counters._fields)
         return cls(
             {
@@ -115,6 +125,40 @@ class Row:
                 for name, slots in (_loads(item[latencies]) if latencies else {}).items()
             },
         )
+
+
+def sums(packed_rows: Iterable[tuple[Mapping[str, bytes], range | None]]) -> Iterator[Sum]:
+    """What packed rows hold together of each source, each row in some of its slots or, with None, in all.
+
+    Latencies are those of the rows that have them. Of all slots only ``s`` and ``t`` are read, and numbers are added as
+    they are: a year is read in a moment.
+    """
+    numbers: dict[str, list[list[int]]] = {}
+    latencies: dict[str, dict[str, int]] = {}
+    for item, slots in packed_rows:
+        if slots is None:
+            for name, found in _loads(item["s"]).items():
+                numbers.setdefault(name, []).append(found)
+        else:
+            for name, by_slot in _loads(item["c"]).items():
+                numbers.setdefault(name, []).extend(found for slot, found in by_slot.items() if int(slot) in slots)
+        kind = "t" if slots is None else "h"
+        for name, by_slot in (_loads(item[kind]) if kind in item else {}).items():
+            together = latencies.setdefault(name, {})
+            for slot, histogram in by_slot.items():
+                if slots is None or int(slot) in slots:
+                    for number, count in histogram.items():
+                        together[number] = together.get(number, 0) + count
+    for name, lists in numbers.items():
+        if lists:
+            histogram = {int(number): count for number, count in latencies.get(name, {}).items()}
+            yield Sum(_source(name), _total(lists), histogram)
+
+
+def _total(lists: Iterable[list[int]]) -> Counters:
+    columns = list(zip_longest(*lists, fillvalue=0))
+    columns += [(0,)] * (len(Counters._fields) - len(columns))
+    return Counters._make([*map(sum, columns[:-1]), max(columns[-1])])
 
 
 def month_of(day: date) -> str:
@@ -156,8 +200,8 @@ def _dumps(document: Mapping[str, Any]) -> bytes:
     return zlib.compress(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode())
 
 
-def _loads(content: bytes) -> dict[str, dict[str, Any]]:
-    document: dict[str, dict[str, Any]] = json.loads(zlib.decompress(content))
+def _loads(content: bytes) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(zlib.decompress(content))
     return document
 
 

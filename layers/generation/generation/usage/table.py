@@ -29,7 +29,7 @@ from core.errors import ServiceUnavailable
 from generation import keys
 from generation.providers import Deadline
 from generation.usage.entries import FORGOTTEN, Entry
-from generation.usage.rows import EVERYBODY, Row, month_of
+from generation.usage.rows import EVERYBODY, Row, Sum, month_of, sums
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -272,13 +272,29 @@ class UsageTable:
         except _Lost:
             return False
 
-    def read(self, wanted: Sequence[Key], latencies: str) -> list[tuple[Key, Row]]:
-        """Those of the rows that are there, for an answer; ``latencies`` as in ``Row.unpack``."""
-        names = ", ".join(["pk", "sk", "c", *([latencies] if latencies else [])])
-        return [
-            (Key(item["pk"]["S"], item["sk"]["S"]), Row.unpack(_contents(item), latencies))
-            for item in self._get(wanted, names, consistent=False)
-        ]
+    def sums(self, wanted: Mapping[Key, range | None]) -> Iterator[Sum]:
+        """By source what the rows hold together in some of their slots, or in all; two reads at once, as a rule."""
+        whole = [key for key, slots in wanted.items() if slots is None]
+        parts = [key for key, slots in wanted.items() if slots is not None]
+        asked = [("pk, sk, s, t", whole), ("pk, sk, c, h", parts)]
+        found = in_parallel(lambda one: self._get(one[1], one[0], consistent=False), [one for one in asked if one[1]])
+        return sums(
+            (_contents(item), wanted[Key(item["pk"]["S"], item["sk"]["S"])]) for items in found for item in items
+        )
+
+    def all_sums(self, whose: str, first: str, last: str) -> Iterator[Sum]:
+        """By source all that somebody's rows between two sort keys hold, both included, of all shards."""
+
+        def shard(number: int) -> list[Item]:
+            values = {":pk": {"S": f"{whose}#{number}"}, ":first": {"S": first}, ":last": {"S": last}}
+            return self._query(
+                KeyConditionExpression="pk = :pk AND sk BETWEEN :first AND :last",
+                ExpressionAttributeValues=values,
+                ProjectionExpression="s, t",
+            )
+
+        found = in_parallel(shard, range(SHARDS if is_sharded(whose) else 1))
+        return sums((_contents(item), None) for items in found for item in items)
 
     def between(self, whose: str, first: str, last: str, latencies: str) -> Iterator[tuple[str, Row]]:
         """Somebody's rows between two sort keys, both included, of all shards; ``latencies`` as in ``Row.unpack``."""
@@ -296,22 +312,30 @@ class UsageTable:
         for rows in in_parallel(shard, range(SHARDS if is_sharded(whose) else 1)):
             yield from rows
 
-    def users(self, periods: Iterable[str]) -> Iterator[tuple[str, str, Row]]:
-        """Whose, the sort key and the counters of every user's row of these days or months (sort keys)."""
+    def users(self, periods: Mapping[str, range | None]) -> Iterator[tuple[str, Sum]]:
+        """Whose, and by source the counters, of all users' rows of these days or months (sort keys) together.
 
-        def part(wanted: str) -> list[tuple[str, str, Row]]:
+        With each period are the slots that count; None is all.
+        """
+
+        def part(wanted: tuple[str, int]) -> list[tuple[str, Mapping[str, bytes], range | None]]:
+            sk, number = wanted
+            slots = periods[sk]
             found = self._query(
                 IndexName=BY_PERIOD,
                 KeyConditionExpression="period = :period",
-                ExpressionAttributeValues={":period": {"S": wanted}},
+                ExpressionAttributeValues={":period": {"S": period(sk, number)}},
+                ProjectionExpression="pk, " + ("s" if slots is None else "c"),
                 ConsistentRead=False,
             )
-            return [
-                (item["pk"]["S"].rpartition("#")[0], item["sk"]["S"], Row.unpack(_contents(item), "")) for item in found
-            ]
+            return [(item["pk"]["S"].rpartition("#")[0], _contents(item), slots) for item in found]
 
-        for rows in in_parallel(part, [period(sk, number) for sk in periods for number in range(PERIOD_PARTS)]):
-            yield from rows
+        rows: dict[str, list[tuple[Mapping[str, bytes], range | None]]] = {}
+        for found in in_parallel(part, [(sk, number) for sk in periods for number in range(PERIOD_PARTS)]):
+            for whose, contents, slots in found:
+                rows.setdefault(whose, []).append((contents, slots))
+        for whose, own in rows.items():
+            yield from ((whose, one) for one in sums(own))
 
     def forget(self, whose: str) -> int:
         """Remove somebody's rows; how many there were. The ledger is not touched. May be repeated."""

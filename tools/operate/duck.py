@@ -1,0 +1,29 @@
+"""`python -m tools.operate.duck FILE SQL`: answer a query over a file of records. Runs where DuckDB is."""
+
+from __future__ import annotations
+
+import sys
+
+import duckdb  # type: ignore[import-not-found,unused-ignore]
+
+from tools import calls_view
+
+MOST_ROWS = 1000
+
+
+def main(file: str, sql: str) -> int:
+    """Print the answer as a table; the exit status."""
+    connection = duckdb.connect()
+    connection.execute(calls_view.duckdb_view(file))
+    try:
+        answer = connection.sql(sql)
+        if answer is not None:
+            answer.show(max_rows=MOST_ROWS, max_width=200)
+    except duckdb.Error as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
