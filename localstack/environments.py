@@ -2,7 +2,8 @@
 
 `.venv` builds, deploys and tests. `.local/platform/venv` runs MiniStack and PostgreSQL. `.local/platform/lambda` holds
 what AWS Lambda's Python brings by itself and runs the functions, so that a dependency that a layer forgot is missing
-here as well. `.local/fuzz/venv` is made when somebody fuzzes, `.local/runtimes` when the tests run on other Pythons.
+here as well. `.local/fuzz/venv` is made when somebody fuzzes, `.local/bench/venv` for what benchmarks compare
+with, `.local/runtimes` when the tests run on other Pythons.
 """
 
 from __future__ import annotations
@@ -74,6 +75,11 @@ def functions(root: Path = ROOT) -> Environment:
 def fuzzer(root: Path = ROOT) -> Environment:
     """The environment of schemathesis, whose requirements those of the commands contradict."""
     return Environment("fuzz", root / ".local/fuzz/venv", (root / "requirements/fuzz.txt",))
+
+
+def benchmarks(root: Path = ROOT) -> Environment:
+    """The environment of the plain container that benchmarks compare with."""
+    return Environment("bench", root / ".local/bench/venv", (root / "requirements/bench.txt",))
 
 
 def runtime(interpreter: Interpreter, root: Path = ROOT) -> Environment:
@@ -183,7 +189,7 @@ def ensure(environments: Sequence[Environment], root: Path = ROOT) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Create the named environments; those of every day when none is named."""
     everyday = {"dev": development, "platform": platform, "lambda": functions}
-    makers = {**everyday, "fuzz": fuzzer}
+    makers = {**everyday, "fuzz": fuzzer, "bench": benchmarks}
     parser = argparse.ArgumentParser(prog="localstack.environments", description=main.__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(makers))
     names = parser.parse_args(arguments).names or list(everyday)
