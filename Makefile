@@ -216,13 +216,16 @@ format: environment ## format the code and sort imports
 
 # ---------------------------------------------------------------- benchmarks
 
-.PHONY: bench-index bench-cold-start bench-usage verify-usage-history usage-burst
+.PHONY: bench-index bench-cold-start bench-calls bench-usage verify-usage-history usage-burst
 
 bench-cold-start: build ## what each function imports at a cold start, to benchmarks/results
 	@$(VENV)/python benchmarks/cold_start.py --boto3 $$(ls -d .local/platform/lambda/lib/python3*/site-packages)
 
-bench-index: export PYTHONPATH := layers/core:layers/generation
-bench-index: export PYTHONDONTWRITEBYTECODE := 1
+bench-index bench-calls: export PYTHONPATH := layers/core:layers/generation:functions
+bench-index bench-calls: export PYTHONDONTWRITEBYTECODE := 1
+bench-calls: environments ## what each call takes beside its floor, on a platform of its own [ROUNDS=60]
+	@$(VENV)/python -m benchmarks.calls $(if $(ROUNDS),--rounds $(ROUNDS))
+
 bench-index: environments ## what a line of a long history costs, and a page (QUICK=1: fewer points, writes nothing)
 	@$(VENV)/python -m benchmarks.index $(if $(QUICK),--quick)
 
@@ -247,6 +250,7 @@ lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest ver
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/platform.in -o requirements/platform.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/fuzz.in -o requirements/fuzz.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/query.in -o requirements/query.txt
+	@$(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt requirements/bench.in -o requirements/bench.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt requirements/lambda.in -o requirements/lambda.txt
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/lambda.txt requirements/localstack-functions.in -o requirements/localstack-functions.txt
 	@$(LOCK_LOCALSTACK) $(if $(UPGRADE),--upgrade) requirements/localstack.in -o requirements/localstack.txt
@@ -256,7 +260,7 @@ lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest ver
 
 clean: down down-localstack ## remove builds and environments (STATE=1: also accounts, pictures and all other state)
 	@rm -rf .venv .aws-sam .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
-	@rm -rf .local/platform .local/localstack .local/fuzz .local/query .local/runtimes .local/layer-cache .local/build* .local/functions .local/packages .local/logs .local/run
+	@rm -rf .local/platform .local/localstack .local/fuzz .local/query .local/bench .local/runtimes .local/layer-cache .local/build* .local/functions .local/packages .local/logs .local/run
 	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 	@if [ -n "$(STATE)" ]; then rm -rf .local; echo "  state         removed"; \
 	  elif [ -d .local/state ]; then echo "  state         kept in .local/state (make clean STATE=1 removes it)"; fi

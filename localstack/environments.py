@@ -2,8 +2,8 @@
 
 `.venv` builds, deploys and tests. `.local/platform/venv` runs MiniStack and PostgreSQL. `.local/platform/lambda` holds
 what AWS Lambda's Python brings by itself and runs the functions, so that a dependency that a layer forgot is missing
-here as well. `.local/fuzz/venv` is made when somebody fuzzes, `.local/query/venv` when somebody asks in SQL, and
-`.local/runtimes` when the tests run on other Pythons.
+here as well. `.local/fuzz/venv` is made when somebody fuzzes, `.local/query/venv` when somebody asks in SQL,
+`.local/bench/venv` for what benchmarks compare with, `.local/runtimes` when the tests run on other Pythons.
 """
 
 from __future__ import annotations
@@ -80,6 +80,11 @@ def fuzzer(root: Path = ROOT) -> Environment:
 def questions(root: Path = ROOT) -> Environment:
     """The environment of DuckDB, which answers questions in SQL."""
     return Environment("query", root / ".local/query/venv", (root / "requirements/query.txt",))
+
+
+def benchmarks(root: Path = ROOT) -> Environment:
+    """The environment of the plain container that benchmarks compare with."""
+    return Environment("bench", root / ".local/bench/venv", (root / "requirements/bench.txt",))
 
 
 def runtime(interpreter: Interpreter, root: Path = ROOT) -> Environment:
@@ -189,7 +194,7 @@ def ensure(environments: Sequence[Environment], root: Path = ROOT) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Create the named environments; those of every day when none is named."""
     everyday = {"dev": development, "platform": platform, "lambda": functions}
-    makers = {**everyday, "fuzz": fuzzer, "query": questions}
+    makers = {**everyday, "fuzz": fuzzer, "query": questions, "bench": benchmarks}
     parser = argparse.ArgumentParser(prog="localstack.environments", description=main.__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(makers))
     names = parser.parse_args(arguments).names or list(everyday)

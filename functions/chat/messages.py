@@ -18,4 +18,5 @@ def messages(session_id: str, limit: Limit = 20, cursor: Cursor = None) -> ChatM
     """200 with a page of messages; 404 when there is no such session or it is not the caller's."""
     sessions, library = open_sessions(), open_library(SERVICE)
     found = Conversations(library, sessions, ()).settle(sessions.get(api.user.sub, session_id))
-    return Messages(library.bucket, found.key, found.segment).page(cursors.signer(), limit=limit, cursor=cursor)
+    stored = Messages(library.bucket, found.key, found.segment)
+    return stored.page(cursors.signer(), limit=limit, cursor=cursor, without=found.unsettled)

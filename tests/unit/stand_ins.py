@@ -235,9 +235,9 @@ class AtomicBucket(Bucket):
 
     def replace(
         self, key: str, content: bytes, content_type: str, *, expected: str | None, metadata: Mapping[str, str]
-    ) -> None:
+    ) -> str:
         with self._lock:
-            super().replace(key, content, content_type, expected=expected, metadata=metadata)
+            return super().replace(key, content, content_type, expected=expected, metadata=metadata)
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Any, TypedDict
 
-from core import aws, ids, times
+from core import aws, ids, times, together
 from core.errors import FieldError, Forbidden, NotFound, ServiceUnavailable, Unprocessable
 from core.identity import Identity
 from core.logging import logger
@@ -70,7 +70,7 @@ class Library:
         remaining_ms: int,
         shown_prompt: str | None = None,
     ) -> Generation:
-        """Ask the providers, then store input, artifact and, last, the record that commits them.
+        """Ask the providers, then store input and artifact and, last, the record that commits them.
 
         ``record_id`` is a new one unless given; ``params`` are the request's parameters beside the prompt;
         ``remaining_ms`` is what is left of the function's time. Stores nothing when no provider delivers. Raises the
@@ -101,10 +101,12 @@ class Library:
         params: Mapping[str, Any],
         latency_ms: int,
         shown_prompt: str | None = None,
+        beside: Sequence[Callable[[], object]] = (),
     ) -> Generation:
-        """Store what was made: input, artifact and, last, the record that commits them.
+        """Store what was made: input and artifact at once and, last, the record that commits them.
 
-        Raises ``ServiceUnavailable``.
+        What else must be done before the record is written is done ``beside`` the first two. Raises
+        ``ServiceUnavailable``, and what that raises.
         """
         asked = records.dumps(
             {
@@ -127,9 +129,13 @@ class Library:
             latency_ms=latency_ms,
             input_bytes=len(asked),
         )
-        self.bucket.put(keys.input_object(record_id), asked, "application/json")
-        self.bucket.put(
-            record["artifacts"][self.service.artifact], outcome.artifact.content, outcome.artifact.content_type
+        artifact = outcome.artifact
+        together.at_once(
+            *beside,
+            lambda: self.bucket.put(keys.input_object(record_id), asked, "application/json"),
+            lambda: self.bucket.put(
+                record["artifacts"][self.service.artifact], artifact.content, artifact.content_type
+            ),
         )
         self.bucket.put(keys.record_object(record_id), records.dumps(record), "application/json")
         logger.info("generated", id=record_id, provider=record["provider"], latency_ms=latency_ms)

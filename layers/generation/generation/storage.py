@@ -91,21 +91,21 @@ class Bucket:
 
     def replace(
         self, key: str, content: bytes, content_type: str, *, expected: str | None, metadata: Mapping[str, str]
-    ) -> None:
-        """Write an object only if its ETag is still ``expected``, or, with None, if there is none.
+    ) -> str:
+        """Write an object only if its ETag is still ``expected``, or, with None, if there is none; its new ETag.
 
         Raises ``Conflicted`` when somebody else was there first.
         """
         condition: dict[str, str] = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
         try:
-            self._client.put_object(
+            return self._client.put_object(
                 Bucket=self.name,
                 Key=key,
                 Body=content,
                 ContentType=content_type,
                 Metadata=metadata,
                 **condition,  # type: ignore[arg-type]
-            )
+            )["ETag"]
         except ClientError as error:
             # 404: the object that If-Match names was deleted meanwhile.
             if _code(error) in _LOST_RACE or _status(error) in (404, 409, 412):

@@ -1,7 +1,10 @@
 """What the functions of the stack are: an API's function, an authorizer, one that streams, one that starts slowly."""
 
 import importlib.util
+import linecache
 import os
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +49,9 @@ def handler(event: dict[str, Any], _context: object) -> Any:
                 "linked": os.path.islink(os.path.dirname(os.path.abspath(__file__))),
                 "together": TOGETHER,
             }
+        case "mutter":
+            threading.Thread(target=mutter, args=(str(event["word"]),), daemon=True).start()
+            return True
         case "wait":
             (Path(event["folder"]) / "started").touch()
             return wait_for((Path(event["folder"]) / "go").exists)
@@ -59,6 +65,21 @@ def handler(event: dict[str, Any], _context: object) -> Any:
         case "bytes":
             return {"statusCode": 200, "body": str(event["isBase64Encoded"])}
     return {"statusCode": 200, "body": " ".join(f"{name}={value}" for name, value in sorted(parameters.items()))}
+
+
+def mutter(word: str) -> None:
+    """Log when the call is over: from when the worker waits for the next one until that one comes."""
+
+    def waits() -> bool:
+        frame = sys._current_frames()[threading.main_thread().ident or 0]
+        return "stdin.readline" in linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+
+    if wait_for(waits):
+        for _line in range(100):
+            if not waits():
+                return
+            print(word, flush=True)
+            time.sleep(0.001)
 
 
 def stream(event: dict[str, Any], _context: object) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """MiniStack with a stack in which all shows that the platform changes in it."""
 
+import base64
 import contextlib
 import io
 import json
@@ -141,6 +142,7 @@ def template(meeting: Path, seconds: float) -> dict[str, Any]:
             "Function": function("handler", {}),
             "Busy": function("handler", {}),
             "Meeting": function("handler", meet),
+            "Muttering": function("handler", {}),
             "Streaming": function("stream", {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/streaming-runtime"}),
             "FunctionPermission": permission("Function"),
             "StreamingPermission": permission("Streaming"),
@@ -216,6 +218,13 @@ class MiniStack:
         answer = self.client("lambda").invoke(FunctionName=self.resources[name], Payload=json.dumps(event).encode())
         content = json.loads(answer["Payload"].read())
         return None if "FunctionError" in answer else content
+
+    def log_of(self, name: str, **event: Any) -> str:
+        """Call a function; the end of its log."""
+        functions = self.client("lambda")
+        payload = json.dumps(event).encode()
+        answer = functions.invoke(FunctionName=self.resources[name], Payload=payload, LogType="Tail")
+        return base64.b64decode(answer.get("LogResult", "")).decode()
 
     def deploy(self, name: str, content: dict[str, Any]) -> dict[str, str]:
         """Create or change a stack; the physical ids of its resources."""

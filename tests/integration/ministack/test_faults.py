@@ -108,6 +108,13 @@ def a_change_of_a_function_ends_its_calls(ministack: MiniStack, folder: Path) ->
         return call.result() is not True
 
 
+@fault("functions_pool._end_logs")
+def a_call_waits_for_what_is_logged_after_it(ministack: MiniStack, _folder: Path) -> bool:
+    words = [f"word-{number}" for number in range(20)]
+    logs = [ministack.log_of("Muttering", what="mutter", word=word) for word in words]
+    return any(word in log for word, log in zip(words, logs, strict=True))
+
+
 @fault("streaming._import_transfer_mode")
 def a_definition_says_nothing_of_transfer_and_time(ministack: MiniStack, _folder: Path) -> bool:
     gateway = ministack.client("apigateway")

@@ -13,7 +13,8 @@ import pytest
 from moto import mock_aws
 
 from chat.service import SERVICE
-from generation.chat.messages import SEGMENT_BYTES, ChatMessage, Messages
+from core.errors import ServiceUnavailable
+from generation.chat.messages import SEGMENT_BYTES, ChatMessage, Messages, RecentSegments
 from generation.chat.removal import Removal
 from generation.chat.sessions import Sessions
 from generation.chat.table import Table
@@ -37,18 +38,30 @@ class Killed(BaseException):
 
 
 class Fate:
-    """Notes the calls of S3 and DynamoDB, and ends or fails the worker before or after one of them."""
+    """Notes the calls of S3 and DynamoDB, and ends or fails the worker before or after one of them.
+
+    Of calls at the same time, each in a thread of its own, the others come to their end.
+    """
 
     def __init__(self) -> None:
         self.calls: list[str] = []
         self._at: tuple[int, str] | None = None
         self._error: Callable[[], BaseException] = Killed
-        self._pending = ""
+        self._one_by_one = threading.Lock()
+        self._here = threading.local()
+        self._failing = ""
 
     def strike(self, number: int, moment: str, error: Callable[[], BaseException] = Killed) -> None:
         """Let the call of this number from now on, from 0, raise ``before`` or ``after`` it has worked."""
         self.calls.clear()
         self._at, self._error = (number, moment), error
+
+    @contextmanager
+    def failing(self, ending: str) -> Iterator[None]:
+        """For a while storage fails where a key ends like this."""
+        self._failing = ending
+        yield
+        self._failing = ""
 
     def spare(self) -> None:
         """Let everything work from now on."""
@@ -56,12 +69,16 @@ class Fate:
         self.calls.clear()
 
     def before(self, call: str) -> None:
-        self.calls.append(call)
-        if self._at == (len(self.calls) - 1, "before"):
+        with self._one_by_one:
+            self._here.number = len(self.calls)
+            self.calls.append(call)
+        if self._failing and call.endswith(self._failing):
+            raise ServiceUnavailable("injected", retry_after=1)
+        if self._at == (self._here.number, "before"):
             raise self._error()
 
     def after(self) -> None:
-        if self._at == (len(self.calls) - 1, "after"):
+        if self._at == (self._here.number, "after"):
             raise self._error()
 
     @contextmanager
@@ -90,6 +107,8 @@ class World:
     s3: MemoryS3 = field(default_factory=MemoryS3)
     fate: Fate = field(default_factory=Fate)
     now: datetime = datetime(2026, 11, 22, 13, 30, tzinfo=UTC)
+    recent: RecentSegments = field(default_factory=lambda: RecentSegments(most=0))
+    """Each worker is a new one, unless this keeps something."""
 
     @property
     def sessions(self) -> Sessions:
@@ -104,7 +123,7 @@ class World:
         return Removal(self.library, self.sessions)
 
     def conversations(self, *providers: TextProvider, segment_bytes: int = SEGMENT_BYTES) -> Conversations:
-        return Conversations(self.library, self.sessions, providers, segment_bytes)
+        return Conversations(self.library, self.sessions, providers, segment_bytes, self.recent)
 
     def say(
         self,

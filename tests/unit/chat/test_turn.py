@@ -9,6 +9,7 @@ import pytest
 from core.errors import BadGateway, Conflict, NotFound, ServiceUnavailable, Unauthorized, Unprocessable
 from generation import text_chain
 from generation.chat.context import LONGEST_ANSWER, TOKENS_A_MESSAGE, TOKENS_AROUND
+from generation.chat.messages import Messages, RecentSegments
 from generation.chat.turn import Asked, title_of
 from generation.providers import ProviderError
 from generation.texts import Model, TextRequest, Usage, count_tokens
@@ -310,25 +311,33 @@ def test_a_stream_falls_back_before_its_first_piece_only(world: World, is_new: b
 def calls_of_a_turn(world: World, session_id: str | None) -> list[str]:
     world.fate.spare()
     world.say(Writer(), "counted", session_id)
-    calls = list(world.fate.calls)
+    calls = [call.partition(" ")[0] + " " + call.rpartition("/")[2] for call in world.fate.calls]
     world.fate.spare()
     return calls
 
 
 def test_the_calls_of_a_turn_are_these_and_in_this_order(world: World) -> None:
-    new = [call.partition(" ")[0] + " " + call.rpartition("/")[2] for call in calls_of_a_turn(world, None)]
-    assert new == [
-        "PutItem PutItem",
-        "PutObject input.json",
-        "PutObject answer.md",
-        "PutObject record.json",
-        "PutObject 000000.jsonl",
-        "UpdateItem UpdateItem",
-    ]
+    at_once = ["PutObject 000000.jsonl", "PutObject answer.md", "PutObject input.json"]
+    end = ["PutObject record.json", "UpdateItem UpdateItem"]
+    new = calls_of_a_turn(world, None)
+    assert (sorted(new[:4]), new[4:]) == (["PutItem PutItem", *at_once], end)
     session_id = page(world)[0]["id"]
     assert isinstance(session_id, str)
-    again = [call.partition(" ")[0] for call in calls_of_a_turn(world, session_id)]
-    assert again == ["UpdateItem", "GetObject", *["PutObject"] * 4, "UpdateItem"]
+    again = calls_of_a_turn(world, session_id)
+    assert again[:2] == ["UpdateItem UpdateItem", "GetObject 000000.jsonl"]
+    assert (sorted(again[2:5]), again[5:]) == (at_once, end)
+
+
+def test_a_worker_that_wrote_a_session_last_reads_nothing_of_it(world: World) -> None:
+    world.recent = RecentSegments()
+    session_id = session_of(world.say(Writer(script=short_echo), "first"))
+    assert "GetObject 000000.jsonl" not in calls_of_a_turn(world, session_id)
+
+    world.recent, kept = RecentSegments(), world.recent
+    world.say(Writer(script=short_echo), "elsewhere", session_id)
+    world.recent = kept
+    assert "GetObject 000000.jsonl" in calls_of_a_turn(world, session_id)
+    assert contents(world, session_id)[::2] == ["first", "counted", "elsewhere", "counted"]
 
 
 STRUCK = [(number, moment) for number in range(7) for moment in ("before", "after")]
@@ -336,9 +345,13 @@ STRUCK = [(number, moment) for number in range(7) for moment in ("before", "afte
 
 @pytest.mark.parametrize("streams", [False, True])
 @pytest.mark.parametrize(("number", "moment"), STRUCK)
+@pytest.mark.parametrize("remembers", [False, True])
 def test_wherever_a_worker_ends_the_session_is_whole_and_usable(
-    world: World, number: int, moment: str, streams: bool
+    world: World, number: int, moment: str, streams: bool, remembers: bool
 ) -> None:
+    if remembers:
+        world.recent = RecentSegments()
+        number = min(number, 5)
     session_id = session_of(world.say(Writer(script=short_echo), "first"))
     world.fate.strike(number, moment)
     with pytest.raises(Killed):
@@ -358,11 +371,11 @@ def test_wherever_a_worker_ends_the_session_is_whole_and_usable(
     assert_whole(world, session_id)
 
 
+@pytest.mark.parametrize("emit", [Events(), None])
 @pytest.mark.parametrize(("number", "moment"), STRUCK[:12])
 def test_wherever_the_first_worker_of_a_session_ends_the_session_is_whole_or_none(
-    world: World, number: int, moment: str
+    world: World, number: int, moment: str, emit: Events | None
 ) -> None:
-    emit = Events()
     world.fate.strike(number, moment)
     with pytest.raises(Killed):
         world.say(Writer(script=short_echo), "first", emit=emit)
@@ -434,6 +447,30 @@ def test_a_session_that_is_deleted_in_the_middle_of_a_turn_keeps_nothing(world: 
     assert {key.split("/")[0] for key in world.s3.objects} == {"deleted"}
     with pytest.raises(NotFound):
         world.sessions.get(ANA.sub, session_id)
+
+
+def test_the_messages_of_a_turn_are_shown_when_its_record_is_there(world: World) -> None:
+    session_id = session_of(world.say(Writer(script=short_echo), "first"))
+    with world.fate.failing("record.json"), pytest.raises(ServiceUnavailable):
+        world.say(Writer(script=short_echo), "second", session_id)
+    session = world.sessions.get(ANA.sub, session_id)
+    (segment,) = (stored.content for key, stored in world.s3.objects.items() if key.endswith(".jsonl"))
+    assert segment.count(b"second") == 2
+
+    def shown() -> list[str]:
+        stored = Messages(world.library.bucket, session.key, session.segment)
+        items: list[str] = []
+        cursor = None
+        while True:
+            page = stored.page(SIGNER, limit=1, cursor=cursor, without=session.unsettled)
+            items += [item["content"] for item in page["items"]]
+            cursor = page["nextCursor"]
+            if cursor is None:
+                return items
+
+    assert shown() == ["you said first", "first"]
+    world.conversations().settle(session)
+    assert contents(world, session_id) == ["first", "you said first"]
 
 
 def test_a_star_that_comes_in_the_middle_of_a_turn_stays(world: World) -> None:

@@ -89,7 +89,7 @@ class Client:
                 raise error("HeadObject", 404, "404")
         return {}
 
-    def put_object(self, **params: Any) -> None:
+    def put_object(self, **params: Any) -> Mapping[str, Any]:
         key, content = params["Key"], params["Body"]
         with self._gate("PutObject", key):
             before = self._s3.objects.get(key)
@@ -104,6 +104,7 @@ class Client:
             etag = f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'
             self._s3.objects[key] = Version(content, etag, dict(params.get("Metadata", {})))
             self._s3.on_change(key, before, self._s3.objects[key])
+        return {"ETag": etag}
 
     def delete_object(self, **params: Any) -> None:
         with self._gate("DeleteObject", params["Key"]):

@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from core import ids
 from core.errors import ServiceUnavailable, Unprocessable
-from generation import keys
-from generation.history import History
+from generation import history as history_module
+from generation import keys, records
+from generation.history import KEYS_A_PAGE, History
 from generation.providers import Deadline
-from generation.segments import SEGMENT_BYTES, Day
+from generation.segments import CONTENT_TYPE, SEGMENT_BYTES, Day, Segment
 from image.service import SERVICE as IMAGE
 from tests.unit.generation.memory_s3 import MemoryS3
 from tests.unit.generation.samples import DAY, MOMENT, SIGNER, identifier, line
@@ -192,22 +193,38 @@ def test_only_the_days_that_a_page_needs_are_read(s3: MemoryS3) -> None:
     days = [keys.history_segment(IMAGE, USER, TODAY - timedelta(days=day), 0) for day in range(3)]
     s3.requests.clear()
     first = history(s3).page(SIGNER, limit=3)
-    assert s3.count("ListObjectsV2") == 3  # years, months of the year, days of the month
+    assert s3.count("ListObjectsV2") == 1
     # Two days for the page's three lines, one of the second day's being the proof that there are more.
     assert read(s3) == days[:2]
     history(s3).page(SIGNER, limit=2, cursor=first.cursor)
     assert read(s3) == days[1:]
 
 
-def test_years_outside_the_bounds_are_not_listed(s3: MemoryS3) -> None:
-    add(s3, [identifier(int(datetime(year, 6, 1, tzinfo=UTC).timestamp() * 1000)) for year in range(2020, 2027)])
+def test_of_more_days_than_a_page_of_keys_holds_those_outside_the_bounds_are_not_listed(s3: MemoryS3) -> None:
+    for day in range(KEYS_A_PAGE):
+        record_id = identifier(MOMENT - day * DAY)
+        segment = keys.history_segment(IMAGE, USER, ids.created_at(record_id).date(), 0)
+        s3.bucket().put(segment, records.dumps(line(record_id)) + b"\n", CONTENT_TYPE)
     s3.requests.clear()
-    page = history(s3).page(SIGNER, limit=50, first_day=date(2022, 1, 1), last_day=date(2023, 12, 31))
+    page = history(s3).page(SIGNER, limit=50, first_day=date(2024, 12, 31), last_day=date(2025, 1, 1))
     assert len(page.lines) == 2
     prefix = keys.history_prefix(IMAGE, USER)
     assert read(s3, "ListObjectsV2") == [
-        prefix, f"{prefix}2023/", f"{prefix}2023/06/", f"{prefix}2022/", f"{prefix}2022/06/",
+        prefix, prefix, f"{prefix}2025/", f"{prefix}2025/01/", f"{prefix}2024/", f"{prefix}2024/12/",
     ]  # fmt: skip
+    s3.requests.clear()
+    assert len(history(s3).page(SIGNER, limit=20).lines) == 20
+    assert s3.count("ListObjectsV2") == 4  # all, years, months of the year, days of the month
+
+
+def test_only_the_lines_of_the_page_are_read(s3: MemoryS3, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(s3, [identifier(MOMENT + number) for number in range(100)])
+    parsed: list[bytes] = []
+    parse = history_module.line_of
+    monkeypatch.setattr(history_module, "line_of", lambda content: parsed.append(content) or parse(content))
+    monkeypatch.setattr(Segment, "lines", None)
+    assert len(history(s3).page(SIGNER, limit=20).lines) == 20
+    assert len(parsed) == 20
 
 
 def test_an_empty_year_costs_one_request(s3: MemoryS3) -> None:
@@ -262,7 +279,7 @@ def cost_of_pages(line_count: int) -> list[tuple[list[str], int]]:
 
 def test_a_page_of_a_long_day_costs_what_one_of_a_short_day_does() -> None:
     short, long = cost_of_pages(4_000), cost_of_pages(100_000)
-    one_segment = [*["ListObjectsV2"] * 3, "GetObject"]
+    one_segment = ["ListObjectsV2", "GetObject"]
     for operations, moved in (*short, *long):
         assert operations in (one_segment, [*one_segment, "GetObject"])
         assert moved <= 2.4 * SEGMENT_BYTES

@@ -1,12 +1,14 @@
 """The messages of a session: JSON Lines in S3, in segments of which only the last one is written to.
 
 A segment that has reached ``SEGMENT_BYTES`` is closed, and the next message begins another one. A write is one
-conditional PUT of a whole segment and adds nothing that is there already, so it may be repeated.
+conditional PUT of a whole segment and adds nothing that is there already, so it may be repeated. The ETag of the last
+segment is in its session's item: who has the content of that ETag need not read it.
 """
 
 import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated, Final, NotRequired
 
 from typing_extensions import TypedDict
@@ -27,6 +29,7 @@ _POSITION = struct.Struct(">II")
 _ALL = 2**32 - 1
 # Nobody else writes while a session is held: more are lost only to writers that should not live any more.
 _RACES = 5
+_KEPT_SEGMENTS = 16
 
 
 class ChatUsage(TypedDict):
@@ -55,16 +58,53 @@ class ChatMessages(TypedDict):
     nextCursor: NextCursor
 
 
+class RecentSegments:
+    """The last segments of the sessions that this execution environment wrote to, as they were then."""
+
+    def __init__(self, most: int = _KEPT_SEGMENTS) -> None:
+        self._most = most
+        self._contents: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
+
+    def find(self, key: str, etag: str | None) -> tuple[bytes, str] | None:
+        """A segment's content and ETag, if it is known as of this ETag."""
+        known = self._contents.get(key)
+        return known if known and known[1] == etag else None
+
+    def keep(self, key: str, content: bytes, etag: str) -> None:
+        """Remember a segment; the one that was not written to for longest is forgotten."""
+        self._contents[key] = (content, etag)
+        self._contents.move_to_end(key)
+        if len(self._contents) > self._most:
+            self._contents.popitem(last=False)
+
+
+RECENT: Final = RecentSegments()
+
+
 def prefix_of(key: Key) -> str:
     """Where everything of a session is."""
     return f"users/{key.user_id}/chat/sessions/{key.id}/"
 
 
 class Messages:
-    """The messages of one session, each segment read once. ``last`` is the number of the last one or one before it."""
+    """The messages of one session, each segment read once. ``last`` is the number of the last one or one before it.
 
-    def __init__(self, bucket: Bucket, key: Key, last: int, *, segment_bytes: int = SEGMENT_BYTES) -> None:
+    ``etag`` is that one's, if it is known.
+    """
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        key: Key,
+        last: int,
+        *,
+        etag: str | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+        recent: RecentSegments = RECENT,
+    ) -> None:
         self.last = last
+        self.etag = etag
+        self._recent = recent
         self.prefix = f"{prefix_of(key)}messages/"
         self._bucket = bucket
         self._segment_bytes = segment_bytes
@@ -79,8 +119,10 @@ class Messages:
         for number in range(self.last, -1, -1):
             yield from reversed(self._lines(number))
 
-    def page(self, signer: CursorSigner, *, limit: int, cursor: str | None) -> ChatMessages:
-        """A page, newest first, from at most ``SEGMENTS_A_PAGE`` segments.
+    def page(
+        self, signer: CursorSigner, *, limit: int, cursor: str | None, without: Collection[str] = ()
+    ) -> ChatMessages:
+        """A page, newest first, from at most ``SEGMENTS_A_PAGE`` segments, short where it is ``without`` some turns.
 
         Raises ``Unprocessable`` for a cursor that is not of this session.
         """
@@ -90,7 +132,7 @@ class Messages:
             lines = self._lines(number)
             end = min(end, len(lines))
             start = max(0, end - (limit - len(items)))
-            items += reversed(lines[start:end])
+            items += (lines[place] for place in reversed(range(start, end)) if not _is_of(lines, place, without))
             end = start
             if end or not number:
                 break
@@ -108,22 +150,38 @@ class Messages:
         added = b"".join(records.dumps(message) + b"\n" for message in messages)
         for _race in range(_RACES):
             content, etag = self._stored(self.last)
-            if messages[-1]["id"] in {line["id"] for line in self._lines(self.last)}:
+            if _holds(content, messages[-1]["id"]):
+                self.etag = etag
                 return
             number = self.last
             if len(content) >= self._segment_bytes:
                 number, content, etag = number + 1, b"", None
+            # Of a write whose answer is lost nobody knows what is there.
+            self.etag = None
             try:
-                self._bucket.replace(self._key(number), content + added, _CONTENT_TYPE, expected=etag, metadata={})
+                self._write(number, content + added, etag)
             except Conflicted:
                 self._read.pop(number, None)
+                self.last = number
             else:
-                # Its ETag is not known, so whoever goes on reads it again.
-                self._read.pop(number, None)
                 self.last = number
                 return
-            self.last = number
         raise ServiceUnavailable("The session is busy.", retry_after=1, slug="storage-unavailable")
+
+    def withdraw(self, turn: str) -> None:
+        """Take the messages of a turn out that has not come to be. Raises ``ServiceUnavailable``."""
+        for number in (self.last, self.last + 1):
+            content, etag = self._stored(number)
+            if not _holds(content, turn):
+                continue
+            lines = content.splitlines(keepends=True)
+            (place,) = (place for place, line in enumerate(lines) if _holds(line, turn))
+            self.etag = None
+            try:
+                self._write(number, b"".join(lines[: place - 1] + lines[place + 1 :]), etag)
+            except Conflicted as error:
+                raise ServiceUnavailable("The session is busy.", retry_after=1, slug="storage-unavailable") from error
+            self.last = number
 
     def numbers(self) -> list[int]:
         """The numbers of the segments that are there, ascending."""
@@ -150,11 +208,28 @@ class Messages:
             raise ServiceUnavailable("The messages of this session cannot be read.", retry_after=60)
         return lines
 
+    def _write(self, number: int, content: bytes, expected: str | None) -> None:
+        etag = self._bucket.replace(self._key(number), content, _CONTENT_TYPE, expected=expected, metadata={})
+        self._read[number] = (content, etag)
+        self._recent.keep(self._key(number), content, etag)
+        self.etag = etag
+
     def _stored(self, number: int) -> tuple[bytes, str | None]:
         if number not in self._read:
-            stored = self._bucket.get(self._key(number))
-            self._read[number] = (stored.content, stored.etag) if stored else (b"", None)
+            known = self._recent.find(self._key(number), self.etag) if number == self.last else None
+            stored = known or self._bucket.get(self._key(number))
+            self._read[number] = (stored[0], stored[1]) if stored else (b"", None)
         return self._read[number]
 
     def _key(self, number: int) -> str:
         return f"{self.prefix}{number:06d}.jsonl"
+
+
+def _is_of(lines: Sequence[ChatMessage], place: int, turns: Collection[str]) -> bool:
+    """Whether the message at a place is of one of the turns, whose questions stand right before their answers."""
+    return any(line["id"] in turns for line in lines[place : place + 2] if line["role"] == "assistant")
+
+
+def _holds(content: bytes, message_id: str) -> bool:
+    """Whether a message of this id is among the lines; inside of a text no quotation mark stands by itself."""
+    return f'"id":"{message_id}"'.encode() in content

@@ -84,7 +84,10 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A session as it is stored. ``segment`` is the number of its messages' last segment, or of one before it."""
+    """A session as it is stored. ``segment`` is the number of its messages' last segment, or of one before it.
+
+    ``segment_etag`` is that segment's, where it is known.
+    """
 
     key: Key
     title: str | None = None
@@ -94,6 +97,7 @@ class Session:
     updated_at: str = ""
     totals: Totals = field(default_factory=Totals)
     segment: int = 0
+    segment_etag: str | None = None
     unsettled: frozenset[str] = frozenset()
     lease_until: int = 0
 
@@ -109,6 +113,7 @@ class Session:
             updated_at=item["updated"],
             totals=Totals(item["messages"], item["input_tokens"], item["output_tokens"], item.get("micro_usd")),
             segment=item["last_segment"],
+            segment_etag=item.get("segment_etag"),
             unsettled=item.get("unsettled", frozenset()),
             lease_until=item.get("lease_until", 0),
         )
@@ -156,18 +161,21 @@ class Sessions:
 
     def create(self, user: str, *, title: str | None, model: str | None, system: str | None) -> Session:
         """A new session without messages."""
-        return self._put(user, {"title": title, "model": model, "instructions": system}, {})
+        item = self._item(user, {"title": title, "model": model, "instructions": system}, {})
+        self._put(item)
+        return Session.of(item)
 
     def begin(
         self, user: str, turn: str, seconds: float, *, title: str, model: str | None, system: str | None
-    ) -> Session:
-        """A new session that the turn holds for so many seconds."""
+    ) -> tuple[Session, Callable[[], None]]:
+        """A new session that the turn holds for so many seconds, and what stores it."""
         held: dict[str, Value] = {
             "lease_turn": turn,
             "lease_until": self._now() + math.ceil(seconds * 1000),
             "unsettled": frozenset({turn}),
         }
-        return self._put(user, {"title": title, "model": model, "instructions": system}, held)
+        item = self._item(user, {"title": title, "model": model, "instructions": system}, held)
+        return Session.of(item), lambda: self._put(item)
 
     def get(self, user: str, session_id: str) -> Session:
         """One session."""
@@ -239,7 +247,14 @@ class Sessions:
         return Session.of(item)
 
     def commit(
-        self, session: Session, turn: str, totals: Totals, settled: Iterable[str], segment: int, title: str
+        self,
+        session: Session,
+        turn: str,
+        totals: Totals,
+        settled: Iterable[str],
+        segment: int,
+        etag: str | None,
+        title: str,
     ) -> None:
         """End a turn: add what it took, take the settled ids out, put the session in front, free it.
 
@@ -253,14 +268,17 @@ class Sessions:
             totals,
             settled,
             segment,
+            etag,
             sets=["updated = :updated", "used = :used", "title = if_not_exists(title, :title)"],
             values={"updated": updated, "used": used, "title": title},
             starred=session.starred,
         )
 
-    def release(self, session: Session, turn: str, totals: Totals, settled: Iterable[str], segment: int) -> None:
+    def release(
+        self, session: Session, turn: str, totals: Totals, settled: Iterable[str], segment: int, etag: str | None
+    ) -> None:
         """End a turn that did not come to an answer; ``totals`` are of turns before it that it settled."""
-        self._end(session.key, turn, totals, settled, segment, sets=[], values={}, starred=None)
+        self._end(session.key, turn, totals, settled, segment, etag, sets=[], values={}, starred=None)
 
     def abandon(self, session: Session, turn: str) -> None:
         """Remove a new session whose first turn did not come to an answer."""
@@ -276,6 +294,7 @@ class Sessions:
         totals: Totals,
         settled: Iterable[str],
         segment: int,
+        etag: str | None,
         *,
         sets: list[str],
         values: dict[str, Value],
@@ -292,6 +311,12 @@ class Sessions:
         if totals.micro_usd is not None:
             adds.append("micro_usd :micro_usd")
             values["micro_usd"] = totals.micro_usd
+        removes = ["lease_turn", "lease_until"]
+        if etag is None:
+            removes.append("segment_etag")
+        else:
+            sets = [*sets, "segment_etag = :etag"]
+            values["etag"] = etag
         deletes = ""
         if settled_ids := frozenset(settled):
             deletes = " DELETE unsettled :settled"
@@ -301,7 +326,7 @@ class Sessions:
             star = ["starred_used = :used"] if starred else []
             condition = "lease_turn = :turn" + ("" if starred is None else " AND starred = :starred")
             change = (
-                f"SET {', '.join([*sets, *star, 'last_segment = :segment'])} REMOVE lease_turn, lease_until "
+                f"SET {', '.join([*sets, *star, 'last_segment = :segment'])} REMOVE {', '.join(removes)} "
                 f"ADD {', '.join(adds)}{deletes}"
             )
             try:
@@ -348,11 +373,11 @@ class Sessions:
             values |= {"no": False, "since": unused_since}
         return self.table.scan(condition, values)
 
-    def _put(self, user: str, told: Mapping[str, str | None], more: Mapping[str, Value]) -> Session:
+    def _item(self, user: str, told: Mapping[str, str | None], more: Mapping[str, Value]) -> dict[str, Value]:
         now = self.clock()
         session_id = ids.new()
         updated = times.rfc3339(now)
-        item: dict[str, Value] = {
+        return {
             "user_id": user,
             "id": session_id,
             "starred": False,
@@ -365,10 +390,11 @@ class Sessions:
             **{name: value for name, value in told.items() if value is not None},
             **more,
         }
+
+    def _put(self, item: Mapping[str, Value]) -> None:
         # One of this id is this one, and the first answer was lost on its way.
         with suppress(Unmet):
             self.table.put(item)
-        return Session.of(item)
 
     def _key(self, user: str, session_id: str) -> Key:
         if not ids.is_valid(session_id):

@@ -1,9 +1,10 @@
 """One turn of a conversation: a message in, an answer out, both kept.
 
-What is written, in this order: the generation's input, its answer and its record, which commits the turn; the two
-messages; the session. Until the session is written, the turn's id is in it as unsettled. Whoever holds the session next
-looks for the record of such a turn, and settles it: its messages are added unless they are there, and what it took is
-counted. So wherever a worker ends, no message is lost or doubled, and nothing is counted twice.
+What is written, in this order: the generation's input, its answer and the two messages, all at once; its record,
+which commits the turn; the session. Until the session is written, the turn's id is in it as unsettled, and its
+messages are not shown. Whoever holds the session next looks for the record of such a turn, and settles it: with a
+record, its messages are added unless they are there, and what it took is counted; without one, they are taken out. So
+wherever a worker ends, no message is lost, doubled or left of a turn that was not, and nothing is counted twice.
 """
 
 import time
@@ -28,7 +29,7 @@ from core.logging import logger
 from generation import keys, text_chain
 from generation.chain import Outcome
 from generation.chat.context import Context
-from generation.chat.messages import SEGMENT_BYTES, ChatMessage, Messages
+from generation.chat.messages import RECENT, SEGMENT_BYTES, ChatMessage, Messages, RecentSegments
 from generation.chat.sessions import LeaseLost, Session, Sessions, Totals, missing
 from generation.library import GENERATION_SECONDS, STORING_SECONDS, Library
 from generation.providers import Artifact, Deadline, PromptRefused, ProviderError, ProviderTimeout
@@ -76,8 +77,30 @@ class _Place:
     session: Session
     messages: Messages
     is_new: bool = False
+    store: Callable[[], None] | None = None
+    """What stores a new session, until it is stored."""
+    unwritten: ServiceUnavailable | None = None
+    """Why the messages of the turn are not there yet."""
     settled: list[str] = field(default_factory=list)
     totals: Totals = field(default_factory=Totals)
+
+    def stored(self) -> None:
+        """Store a new session, unless it is."""
+        if self.store:
+            self.store()
+            self.store = None
+
+    def writes(self, pair: Sequence[ChatMessage]) -> list[Callable[[], None]]:
+        """What writes the turn's messages and, if it is new, the session, in no order."""
+
+        def append() -> None:
+            # The answer is there: what is not in its session yet, whoever holds that next puts into it.
+            try:
+                self.messages.append(pair)
+            except ServiceUnavailable as error:
+                self.unwritten = error
+
+        return [append, *([self.stored] if self.store else [])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +111,7 @@ class Conversations:
     sessions: Sessions
     providers: Sequence[TextProvider]
     segment_bytes: int = SEGMENT_BYTES
+    recent: RecentSegments = RECENT
 
     def answer(
         self,
@@ -136,6 +160,8 @@ class Conversations:
             first_piece_ms = _since(start)
             if place is None and caller is not None:
                 place = self._begin(caller.sub, asked, turn, lease_seconds)
+                if emit:
+                    place.stored()
             session_id = place.session.key.id if place else None
             if emit:
                 about = {"id": turn, "sessionId": session_id, "provider": begun.provider, "model": begun.model}
@@ -169,6 +195,7 @@ class Conversations:
                 prompt=asked.prompt,
                 params=asked.params(session_id),
                 latency_ms=latency_ms,
+                beside=place.writes(_pair(turn, asked.prompt, begun.model, facts, usd)) if place else (),
             )
         except Exception:
             # The record may be there all the same, so the turn stays unsettled.
@@ -176,7 +203,7 @@ class Conversations:
                 self._release(place, turn, place.settled)
             raise
         if place:
-            self._commit(place, turn, asked.prompt, begun.model, facts, usd)
+            self._commit(place, turn, asked.prompt, facts, usd)
         if broken and emit:
             emit("error", problem(broken).body or {})
         return generation
@@ -204,17 +231,22 @@ class Conversations:
             return text_chain.candidates(self.providers, None)
 
     def _begin(self, user: str, asked: Asked, turn: str, seconds: float) -> _Place:
-        """A new session. Not before a provider has begun: when all of them fail, there was none."""
-        session = self.sessions.begin(
+        """A new session. Not before a provider has begun: when all of them fail, there was none.
+
+        Its id is told where an answer begins in pieces, and at the end of a whole one, so that is when it has to be
+        there.
+        """
+        session, store = self.sessions.begin(
             user, turn, seconds, title=title_of(asked.prompt), model=asked.model, system=asked.system
         )
-        place = self._place(session, is_new=True)
+        place = self._place(session, turn)
+        place.is_new, place.store = True, store
         place.messages.begin()
         return place
 
     def _enter(self, user: str, session_id: str, turn: str, seconds: float) -> _Place:
         """Hold a session, and settle the turns whose workers ended."""
-        place = self._place(self.sessions.take(user, session_id, turn, seconds))
+        place = self._place(self.sessions.take(user, session_id, turn, seconds), turn)
         try:
             for left in sorted(place.session.unsettled - {turn}):
                 record = self.library.record(left)
@@ -222,28 +254,38 @@ class Conversations:
                     params, usd = record["meta"]["params"], record["cost"]["usd"]
                     place.messages.append(_pair(left, record["prompt"], record["model"], params, usd))
                     place.totals += _totals(params, usd)
+                else:
+                    place.messages.withdraw(left)
                 place.settled.append(left)
         except Exception:
             self._leave(place, turn)
             raise
         return place
 
-    def _place(self, session: Session, *, is_new: bool = False) -> _Place:
-        messages = Messages(self.library.bucket, session.key, session.segment, segment_bytes=self.segment_bytes)
-        return _Place(session, messages, is_new)
+    def _place(self, session: Session, turn: str) -> _Place:
+        messages = Messages(
+            self.library.bucket,
+            session.key,
+            session.segment,
+            # A turn that is not settled may have written to it since.
+            etag=session.segment_etag if session.unsettled == {turn} else None,
+            segment_bytes=self.segment_bytes,
+            recent=self.recent,
+        )
+        return _Place(session, messages)
 
-    def _commit(
-        self, place: _Place, turn: str, prompt: str, model: str, facts: Mapping[str, Any], usd: float | None
-    ) -> None:
+    def _commit(self, place: _Place, turn: str, prompt: str, facts: Mapping[str, Any], usd: float | None) -> None:
         """Put the turn into its session. Its record is there, so what fails now is made up for later."""
         try:
-            place.messages.append(_pair(turn, prompt, model, facts, usd))
+            if place.unwritten:
+                raise place.unwritten
             self.sessions.commit(
                 place.session,
                 turn,
                 place.totals + _totals(facts, usd),
                 [*place.settled, turn],
                 place.messages.last,
+                place.messages.etag,
                 title_of(prompt),
             )
         except LeaseLost as lost:
@@ -265,6 +307,8 @@ class Conversations:
 
     def _leave(self, place: _Place, turn: str) -> None:
         """Free the session after a turn that stored nothing; a new one is gone."""
+        if place.store:
+            return
         if place.is_new:
             with _logged("a session that was begun for nothing is left", turn):
                 self.sessions.abandon(place.session, turn)
@@ -273,7 +317,7 @@ class Conversations:
 
     def _release(self, place: _Place, turn: str, settled: Sequence[str]) -> None:
         with _logged("the session is not free before its time", turn):
-            self.sessions.release(place.session, turn, place.totals, settled, place.messages.last)
+            self.sessions.release(place.session, turn, place.totals, settled, place.messages.last, place.messages.etag)
 
 
 @contextmanager
