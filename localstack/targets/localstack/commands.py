@@ -25,7 +25,10 @@ from localstack.settings import REGION, Settings
 
 PYTHON = "3.13"  # which this version of LocalStack takes
 PORT, API_PORT = "14566", "13000"
-SERVICES = "apigateway,bedrock-runtime,cloudformation,cloudwatch,dynamodb,events,iam,lambda,logs,s3,secretsmanager,sns,sqs,ssm,sts"
+SERVICES = (
+    "apigateway,bedrock-runtime,cloudformation,cloudwatch,dynamodb,events,iam,lambda,logs,s3,secretsmanager,sns,sqs,"
+    "ssm,sts"
+)
 PROGRAM = Path(__file__).parent / "inside" / "serve.py"
 START_SECONDS = 180
 HEALTH_SECONDS = 180
