@@ -90,6 +90,7 @@ TARGETS = {
             "updates": "an update takes the API's stage away (`make up-localstack` makes it again afterwards)",
         }),
         Target("sam-local", "aws-sam-cli", "dev.txt", running_on_sam_local, {
+            "exact_bodies": "it hands bodies on as text, in which functions refuse U+FFFD",
             "iam": "functions have the rights of the emulator's owner",
             "gateway_responses": "it says itself who is not let in (401, 403) and that a route is not there (403)",
             "launcher": "the functions' code is what was built when it was started",

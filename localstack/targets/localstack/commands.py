@@ -26,9 +26,9 @@ from localstack.settings import REGION, Settings
 PYTHON = "3.13"  # which this version of LocalStack takes
 PORT, API_PORT = "14566", "13000"
 SERVICES = (
-    "apigateway,bedrock-runtime,cloudformation,cloudwatch,dynamodb,events,iam,lambda,logs,s3,secretsmanager,sns,sqs,"
-    "ssm,sts"
-)
+    "apigateway", "bedrock-runtime", "cloudformation", "cloudwatch", "dynamodb", "events", "iam", "lambda", "logs",
+    "s3", "secretsmanager", "sns", "sqs", "ssm", "sts",
+)  # fmt: skip
 PROGRAM = Path(__file__).parent / "inside" / "serve.py"
 START_SECONDS = 180
 HEALTH_SECONDS = 180
@@ -89,7 +89,7 @@ def environment(config: Settings, inherited: Mapping[str, str]) -> dict[str, str
         "LOCALSTACK_HOST": f"localhost:{config.aws_port}",
         "OVERRIDE_IN_DOCKER": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "SERVICES": SERVICES,
+        "SERVICES": ",".join(SERVICES),
         "SKIP_SSL_CERT_DOWNLOAD": "1",
         "XDG_CACHE_HOME": str(config.run / "tmp"),
     }

@@ -53,7 +53,7 @@ def test_localstack_serves_what_the_template_has() -> None:
     # LocalStack loads no service that is not in its list; SAM's types become Lambda's and API Gateway's.
     needed = {name.lower() for vendor, name, *_ in types if vendor == "AWS"} - {"serverless"} | {"lambda", "apigateway"}
     assert {"sns", "sqs", "s3"} < needed
-    assert needed <= set(commands.SERVICES.split(","))
+    assert needed <= set(commands.SERVICES)
 
 
 def test_nothing_of_the_developers_account_reaches_localstack() -> None:
