@@ -42,6 +42,16 @@ class Connection:
         """The JSON that is answered. Raises ``RuntimeError`` for another status."""
         return json.loads(self.read(method, path, body, expected))
 
+    @contextmanager
+    def opened(self, method: str, path: str, body: Any) -> Iterator[http.client.HTTPResponse]:
+        """An answer that is still being made."""
+        headers = self._headers | {"Content-Type": "application/json"}
+        self._connection.request(method, self._prefix + path, json.dumps(body).encode(), headers)
+        with self._connection.getresponse() as answer:
+            if answer.status >= 400:
+                raise RuntimeError(f"{method} {path}: {answer.status} {answer.read(300)!r}")
+            yield answer
+
     def read(self, method: str, path: str, body: Any = None, expected: int = 200) -> bytes:
         """The bytes that are answered. Raises like ``call``."""
         content = None if body is None else json.dumps(body).encode()

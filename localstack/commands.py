@@ -269,9 +269,12 @@ def down(settings: Settings) -> None:
 
 
 def deploy(settings: Settings) -> None:
-    """Put the present sources live on the running platform."""
+    """Put the present sources live on the running platform, unless what is deployed was made from them."""
     running = running_settings(settings)
     with alone(running.home):
+        if is_deployed(running):
+            console.line("deploy", "nothing has changed since the last deployment")
+            return
         _deploy(running, Instance(running.home))
 
 

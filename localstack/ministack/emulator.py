@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from localstack.edge import Application
-from localstack.ministack import functions_pool, gateway, owner, role_boundaries, state, streaming
+from localstack.ministack import forking, functions_pool, gateway, owner, role_boundaries, state, streaming
 from localstack.settings import REGION, Settings
 
 # What a process needs from the developer's shell to work on this machine; nothing else reaches the functions.
@@ -42,6 +42,7 @@ def environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, s
         "GATEWAY_PORT": str(settings.aws_port),
         "IOT_MTLS_ENABLED": "0",
         "LAMBDA_EXECUTOR": "local",
+        "LAMBDA_WARM_TTL_SECONDS": "60",
         "LOG_LEVEL": "WARNING",
         "MINISTACK_REGION": REGION,
         "PERSIST_STATE": "1",
@@ -71,6 +72,7 @@ class Emulator:
         gateway.install(apigateway, provisioners)
         role_boundaries.install(provisioners, _service("services.iam"))
         functions_pool.install(self._runtime, _service("services.lambda_svc"), interpreter, unpacked)
+        forking.install(self._runtime, _service("services.lambda_svc"))
         streaming.install(apigateway, self._runtime)
         owner.install(_service("core.iam_evaluator"), _service("services.s3"))
 

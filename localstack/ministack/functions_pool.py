@@ -20,7 +20,10 @@ from typing import Any
 COLD_STARTS_AT_ONCE = os.cpu_count() or 1
 # A function that never gets ready must not stop the others for ever.
 LONGEST_WAIT_SECONDS = 20.0
-POLL_SECONDS = 0.005
+POLL_SECONDS = 0.02
+# So long none of a function's environments became free: they wait for somebody else, and not for a processor.
+STALLED_SECONDS = 0.05
+LONG_SECONDS = 0.5
 
 
 def install(lambda_runtime: Any, lambda_service: Any, interpreter: Path, unpacked: Path) -> None:
@@ -111,36 +114,53 @@ def _digest(content: BufferedReader) -> str:
 
 
 def _bound_cold_starts(lambda_runtime: Any, lambda_service: Any) -> None:
-    """A burst waits for a free environment while as many as there are processors are already starting.
+    """A burst waits for a free environment while that helps, and while as many as processors are already starting.
 
-    Fifty cold starts at the same time take a small machine longer than the calls themselves. A call that waits
-    for its environment still starts another one as soon as a processor is free for that, so that slow providers
-    do not hold others back.
+    Fifty cold starts at the same time take a small machine longer than the calls themselves. So once a function has as
+    many environments as there are processors, its calls wait as long as others end: a further environment starts when
+    none has become free for a moment (they wait for a slow provider, say), or when a call has waited for long.
     """
-    acquire = lambda_runtime.acquire_worker
-    admission = threading.Lock()
+    acquire, release = lambda_runtime.acquire_worker, lambda_runtime.release_worker
+    freed = threading.Condition()
+    released: dict[str, float] = {}
 
-    def may_go(key: str) -> bool:
+    def may_go(key: str, since: float) -> bool:
         with lambda_runtime._lock:
-            if any(not worker.in_use for worker in lambda_runtime._workers.get(key, [])):
+            own = lambda_runtime._workers.get(key, [])
+            if any(not worker.in_use for worker in own):
                 return True
             everyone = [worker for workers in lambda_runtime._workers.values() for worker in workers]
             starting = [worker for worker in everyone if worker.in_use and worker._cold]
-            return len(starting) < COLD_STARTS_AT_ONCE
+        if len(starting) >= COLD_STARTS_AT_ONCE:
+            return False
+        now = time.monotonic()
+        is_moving = now - max(since, released.get(key, 0.0)) < STALLED_SECONDS
+        return len(own) < COLD_STARTS_AT_ONCE or not is_moving or now - since > LONG_SECONDS
 
     def patient(
         name: str, config: dict[str, Any], code: bytes, qualifier: str = "$LATEST", max_concurrency: int | None = None
     ) -> Any:
         key = lambda_runtime._worker_key(name, config, qualifier)
-        deadline = time.monotonic() + LONGEST_WAIT_SECONDS
-        while True:
-            with admission:
-                if may_go(key) or time.monotonic() >= deadline:
-                    return acquire(name, config, code, qualifier=qualifier, max_concurrency=max_concurrency)
-            time.sleep(POLL_SECONDS)
+        since = time.monotonic()
+        with freed:
+            while not may_go(key, since) and time.monotonic() < since + LONGEST_WAIT_SECONDS:
+                freed.wait(POLL_SECONDS)
+            return acquire(name, config, code, qualifier=qualifier, max_concurrency=max_concurrency)
 
-    lambda_runtime.acquire_worker = patient
-    lambda_service.acquire_worker = patient
+    def told(worker: Any) -> None:
+        release(worker)
+        if worker is None:
+            return
+        with freed:
+            released[lambda_runtime._worker_key(worker.func_name, worker.config, _version(worker))] = time.monotonic()
+            freed.notify_all()
+
+    lambda_runtime.acquire_worker = lambda_service.acquire_worker = patient
+    lambda_runtime.release_worker = lambda_service.release_worker = told
+
+
+def _version(worker: Any) -> str:
+    return str(worker.config.get("Version", "$LATEST"))
 
 
 def _finish_calls(lambda_runtime: Any, lambda_service: Any) -> None:

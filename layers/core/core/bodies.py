@@ -8,7 +8,7 @@ import functools
 import inspect
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aws_lambda_powertools.event_handler import APIGatewayRestResolver
@@ -33,6 +33,7 @@ class Bodies:
         self._answer: Any = None
         self._error: Exception | None = None
         self._arguments: Sequence[str] = ()
+        self._admitted: Callable[[], None] = lambda: None
         self.resolver = APIGatewayRestResolver(enable_validation=True, json_body_deserializer=loads)
         self.resolver.exception_handler(RequestValidationError)(_invalid)
 
@@ -43,6 +44,7 @@ class Bodies:
         @functools.wraps(function)
         def validated(**values: Any) -> None:
             try:
+                self._admitted()
                 self._answer = function(*self._arguments, **values)
             except Exception as error:
                 # The resolver would write a traceback to the log, also of what a caller is meant to see.
@@ -56,12 +58,20 @@ class Bodies:
         validated.__annotations__ = {one.name: one.annotation for one in arguments} | {"return": None}
         self.resolver.route(literal(route.path), method=route.method)(validated)
 
-    def call(self, route: Route, event: Mapping[str, Any], context: LambdaContext, arguments: Sequence[str]) -> Any:
+    def call(
+        self,
+        route: Route,
+        event: Mapping[str, Any],
+        context: LambdaContext,
+        arguments: Sequence[str],
+        admitted: Callable[[], None],
+    ) -> Any:
         """What the route's function returns for the event; ``arguments`` are the values in its path.
 
-        Raises ``PayloadTooLarge``, ``BadRequest``, ``Unprocessable``, and what the function does.
+        ``admitted`` is called between validation and the function, and raises where that is not to be called. Raises
+        ``PayloadTooLarge``, ``BadRequest``, ``Unprocessable``, and what those two do.
         """
-        self._arguments = arguments
+        self._arguments, self._admitted = arguments, admitted
         prepared = self._prepared(event) | {"path": literal(route.path), "httpMethod": route.method}
         try:
             self.resolver.resolve(prepared, context)

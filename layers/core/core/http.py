@@ -86,18 +86,26 @@ class Route:
 
 
 class Api:
-    """A function's routes: answers in JSON, errors as RFC 9457 problem details, ``X-Request-Id`` on everything."""
+    """A function's routes: answers in JSON, errors as RFC 9457 problem details, ``X-Request-Id`` on everything.
 
-    def __init__(self, caller: Caller = _anybody, *, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+    A request is counted while its body is validated, and where a route only reads what costs next to nothing
+    (``counts_beside``), while it reads. Nothing else happens, and nothing is answered, before it is counted.
+    """
+
+    def __init__(
+        self, caller: Caller = _anybody, *, max_body_bytes: int = MAX_BODY_BYTES, counts_beside: bool = False
+    ) -> None:
         self._origin = os.environ.get("CORS_ORIGIN", "*")
         self.who = caller
         self.max_body_bytes = max_body_bytes
+        self.counts_beside = counts_beside
         self.routes: dict[tuple[str, str], Route] = {}
         self.bodies: Bodies | None = None
         self.event: Mapping[str, Any] = {}
         self.context: LambdaContext = None  # type: ignore[assignment]
         self._identity: Identity | None = None
         self._allowance: Allowance | None = None
+        self._counting: Callable[[], Allowance | None] | None = None
         self._cold = True
         aws.at_start(limits.connect)
 
@@ -197,7 +205,7 @@ class Api:
         """Answer one API Gateway event; never raises."""
         start = time.perf_counter()
         self.event, self.context = event, context
-        self._identity = self._allowance = None
+        self._identity = self._allowance = self._counting = None
         request_id = _request_id(event, context)
         with logger.append_context_keys(request_id=request_id):
             try:
@@ -220,7 +228,7 @@ class Api:
     resolve = __call__
 
     def _admit(self, event: Mapping[str, Any]) -> None:
-        """Find out who calls, and count the call: a bad token counts for the address that it came from.
+        """Find out who calls, and begin to count the call: a bad token counts for the address that it came from.
 
         Raises ``Unauthorized``, ``TooManyRequests``, ``ServiceUnavailable``.
         """
@@ -232,16 +240,30 @@ class Api:
         except Unauthorized as error:
             refused = error
         key = _caller_key(self._identity, ClientInfo.from_event(event))
-        self._allowance = limits.from_env().count(key, is_user=self._identity is not None)
+        self._counting = limits.from_env().begin(key, is_user=self._identity is not None)
+        if refused is not None:
+            self._admitted()
+            raise refused
+
+    def _admitted(self) -> None:
+        """Wait until the call is counted. Raises ``TooManyRequests``, ``ServiceUnavailable``."""
+        counting, self._counting = self._counting, None
+        if counting is not None:
+            self._allowance = counting()
         if self._allowance is not None and self._allowance.exceeded:
             raise TooManyRequests(
                 "Too many requests: wait as long as Retry-After says.", retry_after=self._allowance.reset
             )
-        if refused is not None:
-            raise refused
 
     def _answer(self, event: Mapping[str, Any]) -> Response[Any]:
         """What the route of the event answers. Raises what it does, and ``NotFound`` where there is none."""
+        try:
+            return self._routed(event)
+        finally:
+            # Whatever it came to, a call that is one too many has that for its answer.
+            self._admitted()
+
+    def _routed(self, event: Mapping[str, Any]) -> Response[Any]:
         method, resource = event.get("httpMethod"), event.get("resource") or ""
         if method == "OPTIONS":
             return self._preflight(resource)
@@ -257,8 +279,10 @@ class Api:
             raise NotFound("There is no such route.")
         arguments = [str(values.get(name, "")) for name in route.parameters]
         if route.method in ("POST", "PATCH") and self.bodies:
-            answer = self.bodies.call(route, event, self.context, arguments)
+            answer = self.bodies.call(route, event, self.context, arguments, self._admitted)
         else:
+            if not self.counts_beside:
+                self._admitted()
             answer = route.function(*arguments, **query.values(route.queries, event))
         return answer if isinstance(answer, Response) else Response(route.status_code, JSON, answer)
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from core import aws, settings
 from core.errors import ServiceUnavailable
 from core.logging import logger
-from core.waiting import DeadlinePassed, Patience, within
+from core.waiting import DeadlinePassed, Patience, begun
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -106,22 +106,38 @@ class RateLimiter:
 
         Raises ``ServiceUnavailable`` when it cannot be counted and must be.
         """
+        return self.begin(caller_key, is_user=is_user)()
+
+    def begin(self, caller_key: str, *, is_user: bool) -> "Callable[[], Allowance | None]":
+        """Begin to count one request, and go on; what is returned waits for it, and tells and raises as ``count``."""
         if self._settings.table is None:
-            return None
+            return lambda: None
         from botocore.exceptions import BotoCoreError, ClientError
 
         limit = self._settings.per_user if is_user else self._settings.per_address
+        counter = f"{self._settings.name}#{caller_key}"
         try:
             self._client()  # made, with all that it imports, before time counts
-            counter = f"{self._settings.name}#{caller_key}"
-            return within(Patience(self._seconds), lambda: self._counted(counter, limit))
-        except (BotoCoreError, ClientError, DeadlinePassed) as error:
-            _alarm(error)
-            if self._settings.fail_open:
-                return None
+        except BotoCoreError as error:
+            failed = error
+            return lambda: self._uncounted(failed)
+        counting = begun(lambda: self._counted(counter, limit))
+
+        def counted() -> Allowance | None:
+            try:
+                return counting(Patience(self._seconds))
+            except (BotoCoreError, ClientError, DeadlinePassed) as error:
+                return self._uncounted(error)
+
+        return counted
+
+    def _uncounted(self, error: Exception) -> Allowance | None:
+        _alarm(error)
+        if not self._settings.fail_open:
             raise ServiceUnavailable(
                 "Requests cannot be counted at present; try again in a moment.", retry_after=_RETRY_AFTER_SECONDS
             ) from error
+        return None
 
     def _counted(self, counter: str, limit: int) -> Allowance:
         """In the window that runs or, where none does, as the first of a new one, unless another request was faster."""

@@ -55,6 +55,11 @@ def within(patience: Patience, call: Callable[[], ResultT]) -> ResultT:
 
     It runs in a thread, since nothing else can leave a library that does not return. Import what it needs before.
     """
+    return begun(call)(patience)
+
+
+def begun(call: Callable[[], ResultT]) -> Callable[[Patience], ResultT]:
+    """Begin a call, and go on; what is returned waits for it as ``within`` does."""
     results: list[ResultT] = []
     failures: list[BaseException] = []
     over = threading.Event()
@@ -69,7 +74,11 @@ def within(patience: Patience, call: Callable[[], ResultT]) -> ResultT:
 
     # A daemon, because it may outlive the request.
     threading.Thread(target=run, daemon=True).start()
-    patience.wait(over.wait)
-    for failure in failures:
-        raise failure
-    return results[0]
+
+    def result(patience: Patience) -> ResultT:
+        patience.wait(over.wait)
+        for failure in failures:
+            raise failure
+        return results[0]
+
+    return result

@@ -151,8 +151,14 @@ def open_bucket(name: str, *, public_endpoint: str | None = None) -> Bucket:
     ``public_endpoint`` is the S3 address that clients outside can reach, where it differs from the functions' own.
     """
     client = aws.client("s3", **_OPTIONS)
+    client.meta.events.register_last("before-call.s3", _send_at_once)
     public = aws.client("s3", endpoint_url=public_endpoint, **_OPTIONS) if public_endpoint else None
     return Bucket(client, name, public_client=public)
+
+
+def _send_at_once(params: dict[str, Any], **_more: Any) -> None:
+    """Send a body with its headers. To ask first whether it is welcome costs a round trip, and none here is large."""
+    params["headers"].pop("Expect", None)
 
 
 def _code(error: ClientError) -> str:

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,9 @@ if "MEETING" in os.environ:
     TOGETHER = wait_for(lambda: len(list(meeting.iterdir())) >= expected, float(os.environ["SECONDS"]))
 
 
+LOADED = str(uuid.uuid4())
+
+
 def handler(event: dict[str, Any], _context: object) -> Any:
     """Do what `what` says, of the event itself or of the path."""
     if event.get("type") == "TOKEN":
@@ -49,6 +53,9 @@ def handler(event: dict[str, Any], _context: object) -> Any:
                 "linked": os.path.islink(os.path.dirname(os.path.abspath(__file__))),
                 "together": TOGETHER,
             }
+        case "meet":
+            meet(Path(event["folder"]), int(event["expected"]))
+            return LOADED
         case "mutter":
             threading.Thread(target=mutter, args=(str(event["word"]),), daemon=True).start()
             return True
@@ -65,6 +72,13 @@ def handler(event: dict[str, Any], _context: object) -> Any:
         case "bytes":
             return {"statusCode": 200, "body": str(event["isBase64Encoded"])}
     return {"statusCode": 200, "body": " ".join(f"{name}={value}" for name, value in sorted(parameters.items()))}
+
+
+def meet(folder: Path, expected: int) -> None:
+    """Wait for so many other calls, each in an environment of its own."""
+    (folder / str(os.getpid())).touch()
+    if not wait_for(lambda: len(list(folder.iterdir())) >= expected):
+        raise TimeoutError("the others do not come")
 
 
 def mutter(word: str) -> None:

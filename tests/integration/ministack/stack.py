@@ -142,6 +142,7 @@ def template(meeting: Path, seconds: float) -> dict[str, Any]:
             "Function": function("handler", {}),
             "Busy": function("handler", {}),
             "Meeting": function("handler", meet),
+            "Forking": function("handler", {}),
             "Muttering": function("handler", {}),
             "Streaming": function("stream", {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/streaming-runtime"}),
             "FunctionPermission": permission("Function"),

@@ -97,6 +97,20 @@ def a_burst_starts_more_environments_at_once_than_there_are_processors(ministack
     return all((call.result() or {}).get("together") for call in calls)
 
 
+@fault("forking._copy_environments")
+def each_environment_loads_its_code_anew(ministack: MiniStack, folder: Path) -> bool:
+    calls = 4
+    with ThreadPoolExecutor(calls) as callers:
+        told = [
+            callers.submit(ministack.invoke, "Forking", what="meet", folder=str(folder), expected=calls)
+            for _ in range(calls)
+        ]
+        loaded = [call.result() for call in told]
+    assert None not in loaded
+    # The first environment is one of its own in any case.
+    return len(set(loaded)) > 2
+
+
 @fault("functions_pool._finish_calls")
 def a_change_of_a_function_ends_its_calls(ministack: MiniStack, folder: Path) -> bool:
     with ThreadPoolExecutor(1) as caller:

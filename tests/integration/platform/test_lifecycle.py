@@ -114,6 +114,14 @@ def test_stopped_database_is_seen_and_started_by_up(running: Platform) -> None:
     assert "NOT running" not in running.run("status").stdout
 
 
+def test_a_deployment_of_what_is_deployed_builds_nothing(running: Platform) -> None:
+    again = running.run("deploy")
+
+    assert again.returncode == 0, again.stderr
+    assert "nothing has changed" in again.stdout
+    assert not re.search(r"^ +build ", again.stdout, re.MULTILINE)
+
+
 def test_edit_is_live_after_deploy_under_the_same_api(running: Platform, sample_project: Path) -> None:
     greeting = sample_project / "functions/sample/public.py"
     address = (running.home / "state/endpoint.json").read_text()

@@ -167,3 +167,13 @@ def test_a_signed_url_points_to_where_clients_reach_s3(bucket: Bucket) -> None:
     assert "X-Amz-Signature" in url.query
     opened.put("k", b"x", "text/plain")
     assert opened.get("k") is not None
+
+
+def test_a_body_is_sent_without_asking_first(bucket: Bucket) -> None:
+    opened = open_bucket(bucket.name)
+    sent: list[dict[str, str]] = []
+    events = opened._client.meta.events
+    events.register_last("before-send.s3", lambda request, **_more: sent.append(dict(request.headers)))
+    opened.put("k", b"1", "text/plain")
+    assert [headers.get("Expect") for headers in sent] == [None]
+    assert "crc32" in str(sent).lower()

@@ -49,7 +49,9 @@ def test_it_has_a_folder_and_ports_of_its_own(tmp_path: Path) -> None:
 
 
 def test_localstack_serves_what_the_template_has() -> None:
-    types = [resource["Type"].split("::") for resource in template()["Resources"].values()]
+    # Tables for Athena are made where somebody asks for them, on AWS.
+    made = [one for one in template()["Resources"].values() if one.get("Condition") != "WithAthenaTables"]
+    types = [resource["Type"].split("::") for resource in made]
     # LocalStack loads no service that is not in its list; SAM's types become Lambda's and API Gateway's.
     needed = {name.lower() for vendor, name, *_ in types if vendor == "AWS"} - {"serverless"} | {"lambda", "apigateway"}
     assert {"sns", "sqs", "s3"} < needed

@@ -43,11 +43,11 @@ class Context:
         answer = self.answer_tokens(model.context_tokens)
         room = model.context_tokens - answer - TOKENS_AROUND
         # No text has more tokens than bytes; counting takes time, and the counter's tables more.
-        newest = self._newest(room, _bytes)
-        if newest is None or self._left_out(len(newest)):
+        newest, is_all = self._newest(room, _bytes)
+        if not is_all:
             provider = candidate.provider
             count = provider.count_tokens if isinstance(provider, CountsTokens) else count_tokens
-            newest = self._newest(room, lambda text: self._counted(provider.name, text, count))
+            newest, _ = self._newest(room, lambda text: self._counted(provider.name, text, count))
         if newest is None:
             return FieldError("prompt", f"With the system prompt, longer than the {room} tokens that {model.id} takes.")
         *system, prompt = self._fixed
@@ -64,21 +64,18 @@ class Context:
             return min(LONGEST_ANSWER, context_tokens // 4)
         return min(self._max_tokens, context_tokens // 2)
 
-    def _newest(self, room: int, size: Callable[[str], int]) -> list[Message] | None:
-        """The messages that fit, newest first; None when not even what must be there does."""
+    def _newest(self, room: int, size: Callable[[str], int]) -> tuple[list[Message] | None, bool]:
+        """The messages that fit, newest first, and whether these are all; None when not even what must be there does."""
         room -= sum(TOKENS_A_MESSAGE + size(message.content) for message in self._fixed)
         if room < 0:
-            return None
+            return None, False
         fitting: list[Message] = []
         for message in self._messages():
             room -= TOKENS_A_MESSAGE + size(message.content)
             if room < 0:
-                break
+                return fitting, False
             fitting.append(message)
-        return fitting
-
-    def _left_out(self, count: int) -> bool:
-        return next((True for place, _message in enumerate(self._messages()) if place == count), False)
+        return fitting, True
 
     def _messages(self) -> Iterator[Message]:
         yield from self._seen

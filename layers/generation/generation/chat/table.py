@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from core import aws
 from core.errors import ServiceUnavailable
 from core.logging import logger
 from core.waiting import DeadlinePassed, Patience, within
@@ -169,11 +170,10 @@ class Table:
 @lru_cache(maxsize=1)
 def client() -> "DynamoDBClient":
     """DynamoDB, with this execution environment's role."""
-    import boto3
-    from botocore.config import Config
-
-    timeouts = Config(connect_timeout=0.5, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
-    return boto3.client("dynamodb", config=timeouts)
+    found: DynamoDBClient = aws.client(
+        "dynamodb", connect_timeout=0.5, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"}
+    )
+    return found
 
 
 def _values(values: Mapping[str, Any]) -> dict[str, Any]:

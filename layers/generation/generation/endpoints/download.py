@@ -10,7 +10,7 @@ from generation.services import Service
 
 def download(service: Service) -> Api:
     """The function that answers with a signed URL of one artifact of the service."""
-    api = Api(caller=OPTIONAL)
+    api = Api(caller=OPTIONAL, counts_beside=True)
     prepare(service)
 
     @api.get(

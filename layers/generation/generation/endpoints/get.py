@@ -10,7 +10,7 @@ from generation.services import Service
 
 def get(service: Service) -> Api:
     """The function that answers with one generation of the service, for whoever may read it."""
-    api = Api(caller=OPTIONAL)
+    api = Api(caller=OPTIONAL, counts_beside=True)
     prepare(service)
 
     @api.get(

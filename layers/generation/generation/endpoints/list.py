@@ -10,7 +10,7 @@ from generation.services import Service
 
 def list(service: Service) -> Api:
     """The function that answers with a page of a user's history of the service."""
-    api = Api(caller=REQUIRED)
+    api = Api(caller=REQUIRED, counts_beside=True)
     prepare(service)
 
     @api.get(
