@@ -18,7 +18,7 @@ LISTS = objects("ListBucket", "record", "history")
 REMOVES = (
     LISTS
     | table("GetItem", "UpdateItem", "DeleteItem")
-    | objects("GetObject", "session")
+    | objects("GetObject", "session", "record", "tombstone")
     | objects("PutObject", "tombstone")
     | objects("DeleteObject", "session", "record", "artifact")
 )
@@ -26,7 +26,7 @@ MORE: dict[str, set[str]] = {
     "ChatGenerateFunction": (
         LISTS
         | table("GetItem", "PutItem", "UpdateItem", "DeleteItem")
-        | objects("GetObject", "session", "record")
+        | objects("GetObject", "session", "record", "tombstone")
         | objects("PutObject", "session", "tombstone")
         | objects("DeleteObject", "session", "record", "artifact")
     ),

@@ -12,8 +12,6 @@ REGION = "us-east-1"
 STACK = "llm-microservices"
 DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 NEVER = '"0"'  # an ETag that no object has
-ITEM = {"id": {"S": "nobody#privileges"}}  # an item that no table has
-IF_THERE = {"ConditionExpression": "attribute_exists(id)"}
 
 
 @dataclass(frozen=True)
@@ -117,41 +115,36 @@ def _queue(queue: str, url: str) -> Iterator[Attempt]:
         yield Attempt(f"{queue} {operation}", "sqs", method, {"QueueUrl": url} | arguments, error)
 
 
+# The names of the keys of tables whose items have two, and an index.
+KEYS = {"ChatTable": ("user_id", "id", "used"), "UsageTable": ("pk", "sk", "ByPeriod")}
+# The key of the index, where it is not the table's.
+INDEXED = {"ByPeriod": "period"}
+
+
 def _table(table: str, name: str) -> Iterator[Attempt]:
+    keys = KEYS.get(table, ("id",))
+    item = {key: {"S": "nobody#privileges"} for key in keys[:2]}  # an item that no table has
     value = {":value": {"S": "nothing"}}
-    if table == "ChatTable":
-        yield from _table_of_users(table, name, value)
-        return
+    there = {"ConditionExpression": f"attribute_exists({keys[0]})"}
     update = {"UpdateExpression": "SET nothing = :value", "ExpressionAttributeValues": value}
-    query = {"KeyConditionExpression": "id = :value", "ExpressionAttributeValues": value}
-    for operation, method, arguments in (
-        ("GetItem", "get_item", {"Key": ITEM}),
-        ("PutItem", "put_item", {"Item": ITEM} | IF_THERE),
-        ("UpdateItem", "update_item", {"Key": ITEM} | update | IF_THERE),
-        ("DeleteItem", "delete_item", {"Key": ITEM} | IF_THERE),
-        ("Query", "query", query),
-        ("Scan", "scan", {"Limit": 1}),
-    ):
-        error = "ConditionalCheckFailedException" if "ConditionExpression" in arguments else ""
-        yield Attempt(f"{table} {operation}", "dynamodb", method, {"TableName": name} | arguments, error)
-
-
-def _table_of_users(table: str, name: str, value: Mapping[str, Any]) -> Iterator[Attempt]:
-    """The same for a table whose items have a user and an id, and an index."""
-    item = ITEM | {"user_id": {"S": "nobody"}}
-    update = {"UpdateExpression": "SET nothing = :value", "ExpressionAttributeValues": value}
-    query = {"KeyConditionExpression": "user_id = :value", "ExpressionAttributeValues": value}
+    query = {"KeyConditionExpression": f"{keys[0]} = :value", "ExpressionAttributeValues": value}
     for operation, method, arguments in (
         ("GetItem", "get_item", {"Key": item}),
-        ("PutItem", "put_item", {"Item": item} | IF_THERE),
-        ("UpdateItem", "update_item", {"Key": item} | update | IF_THERE),
-        ("DeleteItem", "delete_item", {"Key": item} | IF_THERE),
+        ("PutItem", "put_item", {"Item": item} | there),
+        ("UpdateItem", "update_item", {"Key": item} | update | there),
+        ("DeleteItem", "delete_item", {"Key": item} | there),
         ("Query", "query", query),
-        ("Query used", "query", query | {"IndexName": "used"}),
         ("Scan", "scan", {"Limit": 1}),
     ):
         error = "ConditionalCheckFailedException" if "ConditionExpression" in arguments else ""
         yield Attempt(f"{table} {operation}", "dynamodb", method, {"TableName": name} | arguments, error)
+    yield Attempt(f"{table} BatchGetItem", "dynamodb", "batch_get_item", {"RequestItems": {name: {"Keys": [item]}}})
+    check = {"TransactItems": [{"ConditionCheck": {"TableName": name, "Key": item} | there}]}
+    error = "TransactionCanceledException"
+    yield Attempt(f"{table} ConditionCheckItem", "dynamodb", "transact_write_items", check, error)
+    for index in keys[2:]:
+        indexed = query | {"KeyConditionExpression": f"{INDEXED.get(index, keys[0])} = :value", "IndexName": index}
+        yield Attempt(f"{table} Query {index}", "dynamodb", "query", {"TableName": name} | indexed)
 
 
 def _function(function: str, name: str) -> Iterator[Attempt]:

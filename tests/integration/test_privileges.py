@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from generation.services import Service
-from tests.integration import chat_needs
+from tests.integration import chat_needs, usage_needs
 from tests.integration.client import Api, Platform
 from tests.integration.roles import Attempt, Caller, Stack, credentials
 from tests.services import SERVICES
@@ -96,7 +96,7 @@ NEEDS: dict[str, set[str]] = {
         "JwksParameter PutParameter",
     },
 }
-for function, needs in chat_needs.MORE.items():
+for function, needs in (*chat_needs.MORE.items(), *usage_needs.MORE.items()):
     NEEDS[function] = NEEDS.get(function, set()) | needs
 
 

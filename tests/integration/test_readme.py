@@ -34,6 +34,7 @@ WHOLE_TOUR = [
     *(201, 200, 200, 200, 204),  # a summary
     *(200, 201, 201, 200),  # a conversation, its second answer in pieces
     *(200, 200, 200, 200, 200, 200, 200, 204, 204),  # what is kept of it, and away with it
+    *(200, 200, 200, 200, 403, 401),  # what was used, which is not everybody's to know
     *(204, 204, 200, 204),  # away with it all
     *(200, 200, 200, 200, 200, 200, 200),  # what the platform tells of itself
     422,
