@@ -40,13 +40,13 @@ def admin(platform: Platform, bob: User) -> User:
     return bob
 
 
-def _operate(platform: Platform, command: str) -> subprocess.CompletedProcess[str]:
+def _operate(platform: Platform, command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     # Both days of a night on which the test runs.
     today = str(datetime.now(UTC).date())
     return subprocess.run(
         [sys.executable, "-m", "tools.operate", command, "--from", today, "--to", today],
         cwd=platform.root,
-        env=dict(platform.environment),
+        env={**platform.environment, **variables},
         capture_output=True,
         text=True,
         timeout=300,
@@ -211,3 +211,18 @@ def test_a_real_prometheus_scrapes_and_knows_the_rules(prometheus: str, ana: Use
     assert len(group["rules"]) == 5
     (scraped,) = ask("targets")["activeTargets"]
     assert (scraped["health"], scraped["lastError"]) == ("up", "")
+
+
+def test_questions_in_sql_are_answered_from_the_records(platform: Platform, ana: User) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "localstack.environments", "query"], cwd=platform.root, capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    ana.post("/tts/generate", {"prompt": "hello", "voice": "en"})
+    sql = f"SELECT service, count(*) AS calls FROM calls WHERE user_id = '{ana.id}' GROUP BY service"  # noqa: S608
+    answered = _operate(platform, "query", SQL=sql)
+    assert answered.returncode == 0, answered.stdout + answered.stderr
+    assert "tts" in answered.stdout
+    refused = _operate(platform, "query", SQL="SELEC 1")
+    assert refused.returncode != 0
+    assert "syntax error" in refused.stdout + refused.stderr
