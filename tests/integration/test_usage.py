@@ -39,10 +39,10 @@ def admin(platform: Platform, bob: User) -> User:
     return bob
 
 
-def _operate(platform: Platform, command: str) -> str:
+def _operate(platform: Platform, command: str, **variables: str) -> str:
     # Both days of a night on which the test runs.
     today = str(datetime.now(UTC).date())
-    return platform.operate(command, "--from", today, "--to", today)
+    return platform.run("tools.operate", command, "--from", today, "--to", today, **variables)
 
 
 def test_a_call_counts_once_and_soon(ana: User) -> None:
@@ -200,3 +200,15 @@ def test_a_real_prometheus_scrapes_and_knows_the_rules(prometheus: str, ana: Use
     assert len(group["rules"]) == 5
     (scraped,) = ask("targets")["activeTargets"]
     assert (scraped["health"], scraped["lastError"]) == ("up", "")
+
+
+def test_questions_in_sql_are_answered_from_the_records(platform: Platform, ana: User) -> None:
+    made = subprocess.run(
+        [sys.executable, "-m", "localstack.environments", "query"], cwd=platform.root, capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    ana.post("/tts/generate", {"prompt": "hello", "voice": "en"})
+    sql = f"SELECT service, count(*) AS calls FROM calls WHERE user_id = '{ana.id}' GROUP BY service"  # noqa: S608
+    assert "tts" in _operate(platform, "query", SQL=sql)
+    with pytest.raises(AssertionError, match="syntax error"):
+        _operate(platform, "query", SQL="SELEC 1")
