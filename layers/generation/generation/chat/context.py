@@ -65,7 +65,7 @@ class Context:
         return min(self._max_tokens, context_tokens // 2)
 
     def _newest(self, room: int, size: Callable[[str], int]) -> tuple[list[Message] | None, bool]:
-        """The messages that fit, newest first, and whether these are all; None when not even what must be there does."""
+        """The messages that fit, newest first, and whether all do; None when not even what must be there does."""
         room -= sum(TOKENS_A_MESSAGE + size(message.content) for message in self._fixed)
         if room < 0:
             return None, False
