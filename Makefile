@@ -218,8 +218,9 @@ format: environment ## format the code and sort imports
 
 .PHONY: bench-index bench-cold-start bench-calls bench-burst bench-chat bench-usage verify-usage-history usage-burst
 
-bench-cold-start: build ## what each function imports at a cold start, to benchmarks/results
-	@$(VENV)/python benchmarks/cold_start.py --boto3 $$(ls -d .local/platform/lambda/lib/python3*/site-packages)
+bench-cold-start: build ## what each function imports at a cold start, to benchmarks/results [BEFORE=build of another commit] [ONLY="image.get users.me"]
+	@$(VENV)/python benchmarks/cold_start.py --boto3 $$(ls -d .local/platform/lambda/lib/python3*/site-packages) \
+	  $(if $(BEFORE),--before $(BEFORE)) $(if $(ONLY),--only $(ONLY))
 
 bench-index bench-calls bench-burst bench-chat: export PYTHONPATH := layers/core:layers/generation:functions
 bench-index bench-calls bench-burst bench-chat: export PYTHONDONTWRITEBYTECODE := 1

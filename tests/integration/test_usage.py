@@ -203,10 +203,7 @@ def test_a_real_prometheus_scrapes_and_knows_the_rules(prometheus: str, ana: Use
 
 
 def test_questions_in_sql_are_answered_from_the_records(platform: Platform, ana: User) -> None:
-    made = subprocess.run(
-        [sys.executable, "-m", "localstack.environments", "query"], cwd=platform.root, capture_output=True, text=True
-    )
-    assert made.returncode == 0, made.stdout + made.stderr
+    platform.run("localstack.environments", "query")
     ana.post("/tts/generate", {"prompt": "hello", "voice": "en"})
     sql = f"SELECT service, count(*) AS calls FROM calls WHERE user_id = '{ana.id}' GROUP BY service"  # noqa: S608
     assert "tts" in _operate(platform, "query", SQL=sql)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -41,6 +42,7 @@ class HttpClient:
 
     def __init__(self, *, connections: int = 8) -> None:
         self._session = requests.Session()
+        self._environments: dict[tuple[str, str], Mapping[str, Any]] = {}
         adapter = _WatchedAdapter(pool_maxsize=connections)
         for scheme in ("https://", "http://"):
             self._session.mount(scheme, adapter)
@@ -123,10 +125,19 @@ class HttpClient:
         return StreamedAnswer(response, watch, deadline, most_bytes, silent_seconds)
 
     def _send(self, request: requests.PreparedRequest, seconds: float) -> requests.Response:
-        environment = self._session.merge_environment_settings(request.url, {}, True, None, None)
+        environment = self._environment(request.url or "")
         return self._session.send(
             request, allow_redirects=False, timeout=(min(CONNECT_SECONDS, seconds), seconds), **environment
         )
+
+
+    def _environment(self, url: str) -> Mapping[str, Any]:
+        """The proxies and certificates of the environment for a host: to look for them takes longer than to send."""
+        scheme, host = urlsplit(url)[:2]
+        if (scheme, host) not in self._environments:
+            found = self._session.merge_environment_settings(url, {}, True, None, None)
+            self._environments[scheme, host] = found
+        return self._environments[scheme, host]
 
 
 class StreamedAnswer:

@@ -65,7 +65,7 @@ class Context:
         return min(self._max_tokens, context_tokens // 2)
 
     def _newest(self, room: int, size: Callable[[str], int]) -> tuple[list[Message] | None, bool]:
-        """What fits, newest first, and whether that is all; None when not even what must be there fits."""
+        """The messages that fit, newest first, and whether all do; None when not even what must be there does."""
         room -= sum(TOKENS_A_MESSAGE + size(message.content) for message in self._fixed)
         if room < 0:
             return None, False
