@@ -214,7 +214,7 @@ bench-index: environments ## what a line of a long history costs, and a page (QU
 
 # ---------------------------------------------------------------- upkeep
 
-.PHONY: lock clean help
+.PHONY: lock vendor clean help
 
 lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest versions)
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/uv.in -o requirements/uv.txt
@@ -227,6 +227,9 @@ lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest ver
 	@for layer in $(LAYERS); do $(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt \
 	  $$(ls layers/$$layer/excluded.in 2>/dev/null | sed 's/^/--excludes /') \
 	  layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; done
+
+vendor: environment ## fetch the packages of the console's page anew, as functions/console/vendor/packages.json pins them
+	@$(VENV)/python -m tools.vendor
 
 clean: down down-localstack ## remove builds and environments (STATE=1: also accounts, pictures and all other state)
 	@rm -rf .venv .aws-sam .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
