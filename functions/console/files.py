@@ -51,7 +51,7 @@ def policy(environ: Mapping[str, str] = os.environ) -> str:
             "style-src 'self'",
             f"img-src 'self' {stored}",
             f"media-src {stored}",
-            "connect-src 'self'",
+            f"connect-src 'self' {stored}",
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",
@@ -63,9 +63,9 @@ def policy(environ: Mapping[str, str] = os.environ) -> str:
 
 def _storage(environ: Mapping[str, str]) -> list[str]:
     """Where signed URLs lead: S3's address here, on AWS the buckets' own ones."""
-    public = environ.get("S3_PUBLIC_ENDPOINT", "").strip()
-    if public:
-        return [public]
+    for name in ("S3_PUBLIC_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+        if elsewhere := environ.get(name, "").strip():
+            return [elsewhere]
     region = environ["AWS_REGION"]
     buckets = [value for name, value in sorted(environ.items()) if name.endswith("_BUCKET")]
     return [f"https://{bucket}.s3.{place}amazonaws.com" for bucket in buckets for place in ("", f"{region}.")]

@@ -38,8 +38,9 @@ def install(apigateway: Any, provisioners: Any) -> None:
     _import_gateway_responses(apigateway)
     _import_mock_integrations(apigateway)
     _keep_authorizer_context(apigateway)
-    _answer_integration_errors(apigateway)
+    # First, since it knows the arguments by the names that MiniStack gives them.
     _compress(apigateway)
+    _answer_integration_errors(apigateway)
     _hand_over_bytes(apigateway)
     _update_in_place(apigateway, provisioners)
 
