@@ -344,7 +344,7 @@ function Message({ message, writing }) {
   const box = useRef(null);
   const isAnswer = message.role === "assistant";
   useEffect(() => {
-    if (isAnswer && !safe) import("./markdown.js").then((module) => renderer.set(module.safe));
+    if (isAnswer && !safe) import("./markdown.js").then((module) => renderer.set(() => module.safe));
   }, []);
   useLayoutEffect(() => {
     if (!isAnswer || !safe) return;

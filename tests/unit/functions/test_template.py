@@ -246,7 +246,7 @@ def test_a_bucket_is_closed_to_the_public_encrypted_and_takes_no_request_without
     # Of this machine's own addresses, which reach no AWS, plain HTTP is taken.
     assert statement["Condition"] == {
         "Bool": {"aws:SecureTransport": "false"},
-        "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"},
+        "NotIpAddress": {"aws:SourceIp": ["127.0.0.0/8", "::1/128"]},
     }
 
 
