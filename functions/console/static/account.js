@@ -9,16 +9,20 @@ import { Button, Choice, Confirm, Failure, Field, Icon, Spinner, html, t, toast,
 export default function Account() {
   const { email, role } = useStore(user) ?? {};
   return html`<div class="columns">
+    <div class="stack">
     <section class="card stack">
       <div class="row"><span class="badge"><${Icon} name="user" /></span><div class="grow"><h2 class="break" dir="auto">${email}</h2><p class="hint">${t(role === "admin" ? "account.admin" : "account.user")}</p></div></div>
       <${Button} icon="log-out" onClick=${() => logOut().catch(() => toast(t("problem.unreachable")))}>${t("account.logOut")}<//>
     </section>
+    <${Sessions} />
+    </div>
+    <div class="stack">
     <section class="card stack">
       <h2>${t("account.looks")}</h2>
       <${Looks} />
     </section>
-    <${Sessions} />
     <${Password} email=${email} />
+    </div>
   </div>`;
 }
 
@@ -30,14 +34,18 @@ function Looks() {
 // What a browser calls itself, in words.
 function device(agent) {
   if (!agent) return t("account.unknownDevice");
-  const browser = /\b(Edg|OPR|Firefox|Chrome|Safari|curl|python-requests)\b/.exec(agent)?.[1];
+  // In this order, since most call themselves Safari, too.
+  const browser = ["Edg", "OPR", "Firefox", "Chrome", "Safari", "curl", "python-requests"].find((name) => agent.includes(name));
   const system = /\b(Windows|Android|iPhone|iPad|Mac OS X|Linux)\b/.exec(agent)?.[1];
   const names = { Edg: "Edge", OPR: "Opera", "Mac OS X": "macOS" };
   const words = [browser, system].filter(Boolean).map((word) => names[word] ?? word);
   return words.length ? words.join(" · ") : agent.slice(0, 80);
 }
 
+const SHOWN = 6;
+
 function Sessions() {
+  const [all, setAll] = useState(false);
   const [items, setItems] = useState(null);
   const [problem, setProblem] = useState(null);
   const [asked, setAsked] = useState(null);
@@ -46,6 +54,8 @@ function Sessions() {
     read("auth/sessions").then(({ items: found }) => setItems(found), setProblem);
   };
   useEffect(load, []);
+  // This one first, whatever was used since.
+  const inOrder = items && [...items.filter(({ current }) => current), ...items.filter(({ current }) => !current)];
   const others = items?.filter(({ current }) => !current) ?? [];
   const end = async (each) => {
     await call("DELETE", `auth/sessions/${each.id}`);
@@ -57,7 +67,7 @@ function Sessions() {
     ${!items && !problem && html`<p role="status"><${Spinner} /> ${t("state.loading")}</p>`}
     <${Failure} problem=${problem} retry=${load} />
     <ul class="lines">
-      ${items?.map(
+      ${inOrder?.slice(0, all ? undefined : SHOWN).map(
         (each) => html`<li key=${each.id}>
           <${Icon} name=${/Android|iPhone|Mobile/.test(each.userAgent ?? "") ? "smartphone" : "monitor"} />
           <div class="grow">
@@ -68,6 +78,7 @@ function Sessions() {
         </li>`,
       )}
     </ul>
+    ${!all && items?.length > SHOWN && html`<${Button} icon="chevron-down" onClick=${() => setAll(true)}>${t("account.allSessions", { count: items.length })}<//>`}
     ${others.length > 1 && html`<${Button} icon="log-out" onClick=${() => setAsked(others)}>${t("account.endOthers")}<//>`}
     ${asked &&
     html`<${Confirm}

@@ -29,7 +29,8 @@ export default function Chart({ title, starts, rows, names, format, hourly }) {
   useLayoutEffect(style, []);
   useEffect(() => {
     // The first series is the top of the stack, so that each is drawn over what is behind it.
-    const stacks = names.map((_, place) => starts.map((_, column) => rows.slice(0, place + 1).reduce((sum, row) => sum + (row[column] ?? 0), 0))).reverse();
+    const sum = (place, column) => rows.slice(0, place + 1).reduce((before, row) => before + (row[column] ?? 0), 0);
+    const stacks = names.map((_, place) => starts.map((_, column) => (rows[place][column] ? sum(place, column) : null))).reverse();
     const bars = UPlot.paths.bars({ size: [0.7, 48], radius: 0.15 });
     const axis = { stroke: colour("muted"), grid: { stroke: colour("line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
     const day = new Intl.DateTimeFormat(language.value, { day: "numeric", month: "short", timeZone: "UTC" });
@@ -44,8 +45,8 @@ export default function Chart({ title, starts, rows, names, format, hourly }) {
         cursor: { y: false, drag: { x: false, y: false }, points: { show: false } },
         scales: { x: { time: false, range: (_, low, high) => [low - 0.6, high + 0.6] }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.08 : 1] } },
         axes: [
-          { ...axis, grid: { show: false }, space: 64, incrs: [1, 2, 5, 7, 10, 14, 30, 60, 90], values: (_, places) => places.map((place) => (Number.isInteger(place) && starts[place] ? shown(place) : "")) },
-          { ...axis, size: 64, space: 40, values: (_, values) => values.map((value) => format(value)) },
+          { ...axis, grid: { show: false }, space: 64, size: 34, incrs: [1, 2, 5, 7, 10, 14, 30, 60, 90], values: (_, places) => places.map((place) => (Number.isInteger(place) && starts[place] ? shown(place) : "")) },
+          { ...axis, size: 56, space: 40, values: (_, values) => values.map((value) => format(value)) },
         ],
         series: [{}, ...stacks.map((_, place) => ({ paths: bars, points: { show: false }, fill: colour(hue(names.length - 1 - place)), stroke: colour("surface"), width: 1 }))],
         hooks: { setCursor: [(chart) => setAt(chart.cursor.idx ?? null)] },

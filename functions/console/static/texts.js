@@ -254,6 +254,7 @@ export default {
  "account.theme": {"en": "Colours", "es": "Colores"},
  "account.sessions": {"en": "Where you are logged in", "es": "Dónde tienes sesiones abiertas"},
  "account.sessionsHint": {"en": "End whatever you do not know.", "es": "Cierra lo que no reconozcas."},
+ "account.allSessions": {"en": "Show all {count}", "es": "Mostrar las {count}"},
  "account.unknownDevice": {"en": "Unknown device", "es": "Dispositivo desconocido"},
  "account.used": {"en": "used {when}", "es": "usada {when}"},
  "account.since": {"en": "since {when}", "es": "desde {when}"},

@@ -117,7 +117,7 @@ export function Choice({ legend, value, options, onValue, hidden }) {
   const name = useId();
   return html`<fieldset class="field choice">
     <legend class=${classes(hidden && "unseen")}>${legend}</legend>
-    <div class="segments">
+    <div class=${classes("segments", options.length > 3 && "many")}>
       ${options.map(
         ([key, text]) => html`<label>
           <input type="radio" name=${name} value=${key} checked=${key === value} onChange=${() => onValue(key)} />
