@@ -4,7 +4,6 @@ The address of each holds a digest over all of them, so what is at an address ne
 """
 
 import hashlib
-import os
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -35,10 +34,10 @@ def version() -> str:
 def page(prefix: str) -> str:
     """The page; ``prefix`` is what its links start with."""
     text = (_HERE / "static" / _PAGE).read_text()
-    return text.replace("{assets}", f"{prefix}assets/{version()}").replace("{docs}", f"{prefix and '../'}docs")
+    return text.replace("{assets}", f"{prefix}assets/{version()}").replace("{docs}", "docs" if prefix else "../docs")
 
 
-def policy(environ: Mapping[str, str] = os.environ) -> str:
+def policy(environ: Mapping[str, str]) -> str:
     """The page's content security policy: all is from here, but pictures and sound, which come from S3.
 
     No script and no style stands in the page itself, and text becomes markup through the sanitizer alone.

@@ -1,5 +1,6 @@
 """GET /console: the web page of the platform."""
 
+import os
 from pathlib import PurePath
 from typing import Annotated
 
@@ -13,7 +14,6 @@ from web.application import Application
 HEADERS = {
     # The page names the digest of what it loads, so it is asked for each time.
     "Cache-Control": "no-cache",
-    "Content-Security-Policy": files.policy(),
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
@@ -30,7 +30,8 @@ async def page() -> HTMLResponse:
     """200 with the page, in HTML."""
     path = str((api.event.get("requestContext") or {}).get("path") or api.event.get("path") or "")
     # A gateway finds it with a slash at its end, too; links are relative to what the browser asked for.
-    return HTMLResponse(files.page("" if path.endswith("/") else "console/"), headers=HEADERS)
+    prefix = "" if path.endswith("/") else "console/"
+    return HTMLResponse(files.page(prefix), headers=HEADERS | {"Content-Security-Policy": files.policy(os.environ)})
 
 
 @api.get(

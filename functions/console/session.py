@@ -26,12 +26,10 @@ api = Api()
 
 
 class Begun(BaseModel):
-    """What to stay logged in with."""
+    """What to stay logged in with: the refresh token of a login or a registration; without it, the cookie's is taken."""
 
-    refresh_token: Annotated[
-        RefreshToken | None,
-        Field(alias="refreshToken", description="Of a login or registration; without it, the cookie's is taken."),
-    ] = None
+    # Made, so that the description tells no default.
+    refresh_token: RefreshToken = Field(default_factory=str)
 
 
 class AccessToken(TypedDict):
@@ -54,16 +52,17 @@ def token(begun: Begun) -> Response[AccessToken] | Response[None]:
     """
     _require_own_page()
     kept = _kept()
-    presented = begun.refresh_token or kept
+    own = begun.refresh_token or None
+    presented = own or kept
     if presented is None:
         return no_content()
     try:
         tokens = service.from_env().refresh(presented)
     except Unauthorized:
-        if begun.refresh_token is not None:
+        if own:
             raise
         return Response(204, headers=_cookie("", 0))
-    if begun.refresh_token is not None and kept is not None:
+    if own and kept:
         # Whoever was logged in before is not any more, and not in a list of devices either.
         service.from_env().logout(kept)
     answer: AccessToken = {"accessToken": tokens["accessToken"], "expiresIn": tokens["expiresIn"]}

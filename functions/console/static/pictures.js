@@ -172,13 +172,13 @@ function Picture({ item, onClose, onAgain }) {
         onClose();
       }}
     />`;
-  return html`<${Dialog} label=${t("pictures.one")} onClose=${onClose} class="wide picture">
+  return html`<${Dialog} label=${t("pictures.single")} onClose=${onClose} class="wide picture">
     <${Button} class="close" icon="x" label=${t("action.close")} onClick=${onClose} />
     <div class="stage">
       ${failed ? html`<p class="gone"><${Icon} name="image" />${t("pictures.gone")}</p>` : url ? html`<img src=${url} alt=${t("pictures.alt", { prompt: made?.prompt ?? item.prompt })} onError=${fail} />` : html`<${Spinner} />`}
     </div>
     <div class="about">
-      <h2 class="unseen">${t("pictures.one")}</h2>
+      <h2 class="unseen">${t("pictures.single")}</h2>
       <p class="said" dir="auto" tabindex="0">${made?.prompt ?? item.prompt}</p>
       <${Failure} problem=${problem} retry=${load} />
       ${meta?.fallbackFrom && html`<${Notice}>${t("fact.fallback", { from: meta.fallbackFrom, provider: meta.provider })}<//>`}

@@ -116,7 +116,7 @@ export default {
  "pictures.noneHint": {"en": "Describe one, and it will hang here.", "es": "Describe una y quedará colgada aquí."},
  "pictures.open": {"en": "Open: {prompt}", "es": "Abrir: {prompt}"},
  "pictures.gone": {"en": "Cannot be shown", "es": "No se puede mostrar"},
- "pictures.one": {"en": "Picture", "es": "Imagen"},
+ "pictures.single": {"en": "Picture", "es": "Imagen"},
  "pictures.alt": {"en": "Picture of: {prompt}", "es": "Imagen de: {prompt}"},
  "pictures.again": {"en": "Again with these", "es": "Otra vez con estos"},
  "pictures.taken": {"en": "Description, size and seed are in the form", "es": "La descripción, el tamaño y la semilla están en el formulario"},

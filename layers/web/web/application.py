@@ -27,7 +27,7 @@ class Application(Api):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         # The platform has one description, which is made from ``routes``.
-        self.application = FastAPI(openapi_url=None, exception_handlers={ProblemError: _problem})
+        self.application = FastAPI(openapi_url=None, exception_handlers={ProblemError: _problem, 404: _no_route})
         self._answers = Mangum(self.application, lifespan="off", text_mime_types=list(_TEXTS))
 
     def _route(self, method: str, path: str, options: dict[str, Any]) -> Callable[[AnyCallableT], AnyCallableT]:
@@ -64,3 +64,8 @@ async def _problem(_request: Request, error: Exception) -> JSONResponse:
         raise error
     answer = problem(error)
     return JSONResponse(answer.body, answer.status_code, dict(answer.headers), PROBLEM_JSON)
+
+
+async def _no_route(request: Request, _error: Exception) -> JSONResponse:
+    # A value of the path that is no part of one, such as a slash.
+    return await _problem(request, NotFound("There is no such route."))
