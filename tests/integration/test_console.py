@@ -29,7 +29,7 @@ def register(page: Page, url: str, words: tuple[str, str]) -> str:
     """Create an account on the page; the words are those of the switch and of the button."""
     email = f"{uuid4().hex}@example.com"
     page.goto(f"{url}/console")
-    page.get_by_text(words[0], exact=True).first.click()
+    page.get_by_role("radio", name=words[0]).check()
     page.locator("input[name=email]").fill(email)
     page.locator("input[name=password]").fill(PASSWORD)
     page.get_by_role("button", name=words[1], exact=True).click()
@@ -73,7 +73,7 @@ def test_a_newcomer_makes_a_picture_and_another_like_it(browser: Browser, platfo
         email = register(page, platform.api_url, ("Create account", "Create account"))
         expect(page.get_by_text("No pictures yet")).to_be_visible()
         page.get_by_label("Description").fill("a lighthouse <b>at dawn</b>")
-        page.get_by_text("Other", exact=True).click()
+        page.get_by_role("radio", name="Other").check()
         page.get_by_label("Size").fill("96x64")
         page.get_by_label("Seed", exact=True).fill("7")
         page.get_by_role("button", name="Make picture").click()
@@ -122,6 +122,7 @@ def test_a_conversation_is_streamed_stopped_renamed_and_still_there_after_a_relo
         expect(answer.locator("img")).to_have_count(0)
         expect(answer.get_by_role("link", name="enlace")).to_have_attribute("rel", "noopener noreferrer nofollow")
         expect(answer.get_by_role("button", name="Copiar", exact=True)).to_be_visible()
+        expect(answer.get_by_role("button", name="Copiar la respuesta")).to_be_visible()
         expect(page).to_have_url(re.compile(r"#/chat/[0-9a-f-]{36}$"))
         # Each piece takes its time, so there is something to stop.
         message.fill(f"Cuenta [[pause:0.3]] [[say:{quote('uno dos tres cuatro cinco seis siete ocho')}]]")
@@ -130,7 +131,7 @@ def test_a_conversation_is_streamed_stopped_renamed_and_still_there_after_a_relo
         page.get_by_role("button", name="Detener").click()
         expect(page.get_by_text("Lo has detenido aquí.")).to_be_visible()
         page.get_by_role("button", name="Cambiar el nombre").click()
-        page.get_by_label("Título").fill("Faros <i>y</i> barcos")
+        page.get_by_role("textbox", name="Título").fill("Faros <i>y</i> barcos")
         page.get_by_role("button", name="Guardar").click()
         page.get_by_role("button", name="Marcar como favorita").click()
         expect(page.get_by_role("button", name="Quitar de favoritas")).to_be_visible()
@@ -155,7 +156,7 @@ def test_a_file_is_summarised_a_text_is_said_and_usage_counts_both(browser: Brow
             {"name": "<b>harbour</b>.txt", "mimeType": "text/plain", "buffer": text.encode()}
         )
         expect(page.get_by_text("<b>harbour</b>.txt")).to_be_visible()
-        page.get_by_text("Bullets", exact=True).click()
+        page.get_by_role("radio", name="Bullets").check()
         page.get_by_role("button", name="Summarise").click()
         expect(page.locator("ul.summary li").first).to_contain_text("harbour")
         page.get_by_role("link", name="Speech").click()

@@ -155,13 +155,19 @@ export function Allowance({ service }) {
 
 export function Dialog({ label, onClose, children, class: more }) {
   const ref = useRef(null);
+  const isHere = useRef(true);
   useLayoutEffect(() => {
     const dialog = ref.current;
+    isHere.current = true;
     dialog.showModal();
-    return () => dialog.open && dialog.close();
+    return () => {
+      // What is said of its end comes later, and nobody closed it then.
+      isHere.current = false;
+      if (dialog.open) dialog.close();
+    };
   }, []);
   const outside = (event) => event.target === ref.current && onClose();
-  return html`<dialog ref=${ref} aria-label=${label} class=${more} onClose=${onClose} onClick=${outside}>
+  return html`<dialog ref=${ref} aria-label=${label} class=${more} onClose=${() => isHere.current && onClose()} onClick=${outside}>
     <div class="panel">${children}</div>
   </dialog>`;
 }
