@@ -319,6 +319,7 @@ function Talk({ id, session, go, onList }) {
         await call("DELETE", `chat/sessions/${id}`);
         sessions.set((before) => ({ ...before, items: before.items.filter((each) => each.id !== id) }));
         toast(t("done.deleted"));
+        setOpen(null);
         go("chat");
       }}
     />`}
