@@ -79,6 +79,7 @@ def visiting(browser: Browser, *, width: int = 1440, **options: Any) -> Iterator
     page = context.new_page()
     try:
         yield page, complaints
-        assert complaints.unexpected == []
+        if complaints.unexpected:
+            raise AssertionError("the page was not well:\n" + "\n".join(complaints.unexpected))
     finally:
         context.close()

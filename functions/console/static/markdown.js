@@ -22,6 +22,16 @@ DOMPurify.addHook("afterSanitizeAttributes", (node) => {
   node.rel = "noopener noreferrer nofollow";
 });
 
+const escaped = (text) => text.replace(/[&<>"']/g, (letter) => `&#${letter.charCodeAt(0)};`);
+
+// Markup in Markdown is shown as it is written, and a picture as a link: the sanitizer is the second line.
+marked.use({
+  renderer: {
+    html: ({ text }) => escaped(text),
+    image: ({ href, text }) => `<a href="${escaped(href)}">${escaped(text || href)}</a>`,
+  },
+});
+
 // Headings of an answer stand below those of the page.
 const DEEPER = { H1: "h3", H2: "h4", H3: "h5", H4: "h6", H5: "h6", H6: "h6" };
 

@@ -26,7 +26,7 @@ export function Button({ icon, label, busy, kind, children, class: more, ...rest
     type="button"
     ...${rest}
     class=${classes("button", kind, bare && "bare", more)}
-    aria-label=${bare ? label : undefined}
+    aria-label=${bare ? label : rest["aria-label"]}
     title=${bare ? label : undefined}
     aria-busy=${busy ? "true" : undefined}
   >
