@@ -132,14 +132,18 @@ forget: environment ## remove an account and all that is its own, after asking: 
 
 # ---------------------------------------------------------------- tests
 
-.PHONY: test test-unit test-integration test-localstack capabilities test-clock test-runtimes fuzz lint template openapi docs new-service-check format
+.PHONY: browser test test-unit test-integration test-console test-localstack capabilities test-clock test-runtimes fuzz lint template openapi docs new-service-check format
 
 # tests/conftest.py says which tests stay together. Those that share a platform take longest, so they begin.
 AT_ONCE := -n 2 --no-loadscope-reorder
 # Byte code among the sources would make `sam build` take them for changed.
-test test-unit test-integration test-localstack test-clock test-runtimes fuzz lint template openapi docs new-service-check: export PYTHONDONTWRITEBYTECODE := 1
+test test-unit test-integration test-console test-localstack test-clock test-runtimes fuzz lint template openapi docs new-service-check: export PYTHONDONTWRITEBYTECODE := 1
 
-test: environments ## unit and integration tests, with branch coverage (90 % or more)
+# Debian's Chromium, where apt may install it; where there is none, the tests that need it say so and are skipped.
+browser: environment
+	@$(VENV)/python -m tools.browser
+
+test: environments browser ## unit and integration tests, with branch coverage (90 % or more)
 	@$(VENV)/coverage erase
 	@$(VENV)/python -m pytest $(AT_ONCE) tests/integration tests/unit \
 	  --cov --cov-branch --cov-report=term --cov-fail-under=90
@@ -147,8 +151,12 @@ test: environments ## unit and integration tests, with branch coverage (90 % or 
 test-unit: environment ## unit tests: no network, no platform
 	@$(VENV)/python -m pytest $(AT_ONCE) tests/unit
 
-test-integration: environments ## integration tests on a platform of their own [EMULATOR=localstack] [RECORD=1: for make capabilities]
+test-integration: environments browser ## integration tests on a platform of their own [EMULATOR=localstack] [RECORD=1: for make capabilities]
 	@$(VENV)/python -m pytest $(AT_ONCE) tests/integration
+
+test-console: environments browser ## the console in a real browser: every page, axe-core, hostile texts; pictures in .local/console
+	@$(VENV)/python -m tools.browser --fonts
+	@$(VENV)/python -m pytest -n0 tests/console
 
 # What tells most in little time; all of it is EMULATOR=localstack make test-integration.
 LOCALSTACK_TESTS := capabilities finds journey sessions

@@ -2,4 +2,6 @@
 
 from core.areas import Area
 
-SERVICE = Area(name="console", tag="Console", about="The web page of the platform, and how it stays logged in.", order=80)
+SERVICE = Area(
+    name="console", tag="Console", about="The web page of the platform, and how it stays logged in.", order=80
+)

@@ -1,7 +1,8 @@
-"""``python -m tools.vendor``: fetch the packages of functions/console/vendor/packages.json with npm, and take their files.
+"""``python -m tools.vendor``: fetch the packages that functions/console/vendor/packages.json pins, and take their files.
 
-Each is pinned by its version and by the digest that npm publishes of it, which is checked here. What is taken is what was
-published, but for the names of other packages, which a browser does not know, and for addresses of source maps.
+npm fetches them. Each is pinned by its version and by the digest that npm publishes of it, which is checked here. What
+is taken is what was published, but for the names of other packages, which a browser does not know, and for addresses
+of source maps.
 """
 
 import base64

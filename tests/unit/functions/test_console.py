@@ -72,7 +72,9 @@ def test_the_page_runs_and_loads_nothing_but_its_own_files(gateway: Gateway) -> 
 def test_its_policy_lets_in_no_script_of_others_and_pictures_of_this_stacks_buckets_alone() -> None:
     policy = directives(opened().headers["content-security-policy"])
     stored = [
-        f"https://{bucket}.s3.{place}amazonaws.com" for bucket in ("pictures-1", "speech-1") for place in ("", "eu-west-1.")
+        f"https://{bucket}.s3.{place}amazonaws.com"
+        for bucket in ("pictures-1", "speech-1")
+        for place in ("", "eu-west-1.")
     ]
     assert policy == {
         "default-src": ["'none'"],
@@ -118,7 +120,9 @@ def test_every_file_is_served_with_its_type_and_never_changes_at_its_address(gat
         assert len(json.dumps(answer.body)) < 5_000_000
 
 
-@pytest.mark.parametrize("name", ["index.html", "packages.json", "preact.LICENSE", "..", "../page.py", "x.js", "%2e%2e"])
+@pytest.mark.parametrize(
+    "name", ["index.html", "packages.json", "preact.LICENSE", "..", "../page.py", "x.js", "%2e%2e"]
+)
 def test_no_other_file_is_served(gateway: Gateway, name: str) -> None:
     asset(name, gateway=gateway).problem(404)
 
@@ -127,13 +131,14 @@ def test_a_file_of_another_version_is_not_there() -> None:
     assert asset("main.js", "0123456789abcdef").problem(404)["detail"].endswith("load the page anew.")
 
 
-def test_a_head_of_the_page_has_its_headers_and_no_body(_storage: None) -> None:
+@pytest.mark.usefixtures("_storage")
+def test_a_head_of_the_page_has_its_headers_and_no_body() -> None:
     answer = ask(page, events.aws("HEAD", "/console"))
     assert (answer.status, answer.body) == (200, "")
     assert answer.headers["content-length"] == str(len(opened().body.encode()))
 
 
-def test_scripts_import_what_there_is(_storage: None) -> None:
+def test_scripts_import_what_there_is() -> None:
     for name, text in files.assets().items():
         if name.endswith(".js") and name != "texts.js":
             for other in re.findall(r"""(?:from|import)\s*\(?\s*["']([\w./-]+)["']""", text):
@@ -240,7 +245,10 @@ def test_the_cookie_travels_by_tls_alone_but_on_this_machine() -> None:
         host: begin({"refreshToken": Person.new().refresh_token}, Host=host).headers["set-cookie"]
         for host in ("api.example.com", "localhost:3000", "127.0.0.1:3000", "localhost.example.com")
     }
-    assert {host for host, cookie in cookies.items() if "Secure" in cookie} == {"api.example.com", "localhost.example.com"}
+    assert {host for host, cookie in cookies.items() if "Secure" in cookie} == {
+        "api.example.com",
+        "localhost.example.com",
+    }
 
 
 @in_environment
