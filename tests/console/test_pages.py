@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser import visiting
 from tests.console.visitor import Visitor, go, is_wider_than_the_window, settled
@@ -91,6 +91,9 @@ def test_every_page_is_well_formed_for_everybody(
         look(page, f"picture-{tag}", pictures, whole=False)
         page.locator(".about .quiet-danger").click()
         look(page, f"delete-{tag}", pictures, whole=False)
+        # First the question, then the picture.
+        page.keyboard.press("Escape")
+        page.locator(".facts").wait_for()
         page.keyboard.press("Escape")
         page.locator("form.composer button[type=submit]").click()
         look(page, f"pictures-empty-prompt-{tag}", pictures, whole=False)
@@ -136,7 +139,7 @@ def test_the_empty_pages_say_what_to_do(browser: Browser, platform: Platform, pi
         newcomer.log_in(page)
         for part in ("pictures", "speech", "summaries", "chat", "usage"):
             go(page, part)
-            assert page.locator(".empty").count() == 1, part
+            expect(page.locator(".empty")).to_have_count(1)
             look(page, f"empty-{part}-{scheme}", pictures, whole=False)
 
 
@@ -151,10 +154,10 @@ def test_a_gallery_of_any_size_is_in_order(browser: Browser, platform: Platform,
 
     with visiting(browser, locale="en-GB") as (page, _):
 
-        def page_of(route: object) -> None:
-            start = int(route.request.url.partition("cursor=")[2] or 0)  # type: ignore[attr-defined]
+        def page_of(route: Route) -> None:
+            start = int(route.request.url.partition("cursor=")[2] or 0)
             shown = {"items": items[start : start + 24], "nextCursor": str(start + 24) if start + 24 < count else None}
-            route.fulfill(json=shown)  # type: ignore[attr-defined]
+            route.fulfill(json=shown)
 
         page.route("**/admin/images?*", page_of)
         page.route("**/image/*/download", lambda route: route.fulfill(json=url))
@@ -167,7 +170,7 @@ def test_a_gallery_of_any_size_is_in_order(browser: Browser, platform: Platform,
         while tiles.count() < count:
             before = tiles.count()
             tiles.last.scroll_into_view_if_needed()
-            page.wait_for_function("before => document.querySelectorAll('.tile').length > before", arg=before)
+            tiles.nth(before).wait_for(state="attached")
         assert tiles.count() == count
         # And what was passed over quickly is shown once it is looked at.
         tiles.nth(count // 2).scroll_into_view_if_needed()

@@ -1,15 +1,16 @@
 """Somebody who uses the console, and what the platform has of them."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.integration.client import Api, Platform
 
 PASSWORD = "correct horse battery"
+# The page's policy lets no test evaluate text in it again and again, so it tells by itself.
+_AT_REST = "Promise.allSettled(document.getAnimations().map((each) => each.finished))"
 PAGES = ("pictures", "speech", "summaries", "chat", "usage", "account")
 
 
@@ -36,6 +37,7 @@ class Visitor:
 
     def log_in(self, page: Page, part: str = "pictures") -> None:
         page.goto(f"{self.platform.api_url}/console#/{part}")
+        page.locator("input[value=login]").check()
         page.locator("input[name=email]").fill(self.email)
         page.locator("input[name=password]").fill(PASSWORD)
         page.locator("form.login button[type=submit]").click()
@@ -46,24 +48,17 @@ class Visitor:
 def go(page: Page, part: str) -> None:
     """Open a part of the console by its address."""
     page.evaluate("part => { location.hash = `#/${part}`; }", part)
-    page.wait_for_function("part => document.querySelector('main').classList.contains(`of-${part}`)", arg=part.split("/")[0])
+    expect(page.locator(f"main.of-{part.partition('/')[0]}")).to_be_visible()
     settled(page)
 
 
 def settled(page: Page) -> None:
     """Wait until nothing loads any more and what moves has come to rest."""
     page.wait_for_load_state("networkidle")
-    page.wait_for_function(
-        "!document.querySelector('.spinner, [aria-busy=true], .tile img:not(.there)')"
-        " && document.getAnimations().every((each) => each.playState !== 'running')"
-    )
+    expect(page.locator(".spinner, [aria-busy=true], .tile img:not(.there)")).to_have_count(0)
+    page.evaluate(_AT_REST)
 
 
 def is_wider_than_the_window(page: Page) -> bool:
     wide: bool = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
     return wide
-
-
-def ids(text: str) -> list[str]:
-    """The ids of things in an address or a text."""
-    return re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", text)

@@ -16,6 +16,11 @@ from tests.integration.client import Api, Platform, User
 
 PASSWORD = "correct horse battery"
 expect.set_options(timeout=PATIENCE_MS)
+HEARD = """new Promise((heard) => {
+  const player = document.querySelector("audio");
+  if (player.duration > 0) heard();
+  else player.addEventListener("loadedmetadata", heard);
+})"""
 in_a_browser = pytest.mark.needs("launcher")
 
 
@@ -165,7 +170,7 @@ def test_a_file_is_summarised_a_text_is_said_and_usage_counts_both(browser: Brow
         page.get_by_role("button", name="Say it").click()
         player = page.locator("audio")
         expect(player).to_be_visible()
-        page.wait_for_function("document.querySelector('audio').duration > 0")
+        page.evaluate(HEARD)
         page.get_by_role("link", name="Usage").click()
         tile = page.locator(".tiles > div").first
         load = page.get_by_role("button", name="Load again")

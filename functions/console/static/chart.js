@@ -65,7 +65,7 @@ export default function Chart({ title, starts, rows, names, format, hourly }) {
   const total = (row) => row.reduce((sum, value) => sum + (value ?? 0), 0);
   const when = at === null || !starts[at] ? null : starts[at].slice(0, hourly ? 16 : 10).replace("T", " ");
   return html`<figure class="chart">
-    <figcaption class="row between wrap"><h3>${title}</h3><span class="hint">${when}</span></figcaption>
+    <figcaption class="row between wrap"><h2>${title}</h2><span class="hint">${when}</span></figcaption>
     <div ref=${box} class="plot" role="img" aria-label=${`${title}: ${names.map((name, place) => `${name} ${format(total(rows[place]))}`).join(", ")}`}></div>
     <ul class="legend">
       ${names.map((name, place) => html`<li><span class="swatch ${hue(place)}" aria-hidden="true"></span>${name} <span class="strong">${format(at === null ? total(rows[place]) : (rows[place][at] ?? 0))}</span></li>`)}

@@ -158,7 +158,7 @@ function Found({ overview, series, hourly, performance, costs, Chart, csv }) {
 }
 
 function Heading({ text, onCsv }) {
-  return html`<div class="row between"><h3>${text}</h3><${Button} icon="download" aria-label=${t("usage.csvOf", { name: text })} onClick=${onCsv}>CSV<//></div>`;
+  return html`<div class="row between"><h2>${text}</h2><${Button} icon="download" aria-label=${t("usage.csvOf", { name: text })} onClick=${onCsv}>CSV<//></div>`;
 }
 
 function Table({ label, head, children }) {
