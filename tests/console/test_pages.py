@@ -68,7 +68,11 @@ def look(page: Page, name: str, pictures: Path, *, whole: bool = True) -> None:
     assert told == [], f"{name}: {json.dumps(told, indent=1, ensure_ascii=False)}"
 
 
-LOOKS = [(width, scheme, "es-ES" if (width == 360) == (scheme == "light") else "en-GB") for width in (1440, 360) for scheme in ("light", "dark")]
+LOOKS = [
+    (width, scheme, "es-ES" if (width == 360) == (scheme == "light") else "en-GB")
+    for width in (1440, 360)
+    for scheme in ("light", "dark")
+]
 
 
 @pytest.mark.parametrize(("width", "scheme", "locale"), LOOKS)

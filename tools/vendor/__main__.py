@@ -1,4 +1,4 @@
-"""``python -m tools.vendor``: fetch the packages that functions/console/vendor/packages.json pins, and take their files.
+"""``python -m tools.vendor``: fetch the packages that functions/console/vendor/packages.json pins, take their files.
 
 npm fetches them. Each is pinned by its version and by the digest that npm publishes of it, which is checked here. What
 is taken is what was published, but for the names of other packages, which a browser does not know, and for addresses

@@ -1,4 +1,4 @@
-"""An application of FastAPI as a function: Mangum hands it the events, ``core.http`` does around it what it does for all.
+"""An application of FastAPI as a function: Mangum hands it the events, and ``core.http`` does around it what all have.
 
 So requests are counted and logged, errors are problem details, and answers carry what every answer does. A route is
 declared as those of the other functions are, and described with them; its function is FastAPI's to call.
