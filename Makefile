@@ -146,14 +146,18 @@ forget: environment ## remove an account and all that is its own, after asking: 
 
 # ---------------------------------------------------------------- tests
 
-.PHONY: test test-unit test-integration test-localstack capabilities test-clock test-runtimes fuzz lint template openapi docs new-service-check format
+.PHONY: browser test test-unit test-integration test-console test-localstack capabilities test-clock test-runtimes fuzz lint template openapi docs new-service-check format
 
 # tests/conftest.py says which tests stay together. Those that share a platform take longest, so they begin.
 AT_ONCE := -n 2 --no-loadscope-reorder
 # Byte code among the sources would make `sam build` take them for changed.
-test test-unit test-integration test-localstack test-clock test-runtimes fuzz lint template openapi docs new-service-check: export PYTHONDONTWRITEBYTECODE := 1
+test test-unit test-integration test-console test-localstack test-clock test-runtimes fuzz lint template openapi docs new-service-check: export PYTHONDONTWRITEBYTECODE := 1
 
-test: environments ## unit and integration tests, with branch coverage (90 % or more)
+# Debian's Chromium, where apt may install it; where there is none, the tests that need it say so and are skipped.
+browser: environment
+	@$(VENV)/python -m tools.browser
+
+test: environments browser ## unit and integration tests, with branch coverage (90 % or more)
 	@$(VENV)/coverage erase
 	@$(VENV)/python -m pytest $(AT_ONCE) tests/integration tests/unit \
 	  --cov --cov-branch --cov-report=term --cov-fail-under=90
@@ -161,8 +165,12 @@ test: environments ## unit and integration tests, with branch coverage (90 % or 
 test-unit: environment ## unit tests: no network, no platform
 	@$(VENV)/python -m pytest $(AT_ONCE) tests/unit
 
-test-integration: environments ## integration tests on a platform of their own [EMULATOR=localstack] [RECORD=1: for make capabilities]
+test-integration: environments browser ## integration tests on a platform of their own [EMULATOR=localstack] [RECORD=1: for make capabilities]
 	@$(VENV)/python -m pytest $(AT_ONCE) tests/integration
+
+test-console: environments browser ## the console in a real browser: every page, axe-core, hostile texts; pictures in .local/console
+	@$(VENV)/python -m tools.browser --fonts
+	@$(VENV)/python -m pytest -n0 tests/console
 
 # What tells most in little time; all of it is EMULATOR=localstack make test-integration.
 LOCALSTACK_TESTS := capabilities finds journey sessions
@@ -249,7 +257,7 @@ usage-burst: environment ## write 10,000 records at once on the platform here, a
 
 # ---------------------------------------------------------------- upkeep
 
-.PHONY: lock clean help
+.PHONY: lock vendor clean help
 
 lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest versions)
 	@$(LOCK) $(if $(UPGRADE),--upgrade) requirements/uv.in -o requirements/uv.txt
@@ -264,6 +272,9 @@ lock: environment ## resolve all requirements anew (UPGRADE=1: to the newest ver
 	@for layer in $(LAYERS); do $(LOCK) $(if $(UPGRADE),--upgrade) --constraint requirements/dev.txt \
 	  $$(ls layers/$$layer/excluded.in 2>/dev/null | sed 's/^/--excludes /') \
 	  layers/$$layer/requirements.in -o layers/$$layer/requirements.txt; done
+
+vendor: environment ## fetch the packages of the console's page anew, as functions/console/vendor/packages.json pins them
+	@$(VENV)/python -m tools.vendor
 
 clean: down down-localstack ## remove builds and environments (STATE=1: also accounts, pictures and all other state)
 	@rm -rf .venv .aws-sam .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -24,6 +24,7 @@ PAGE = """\
 <body>
   <h1>{name} {version}</h1>
   <ul>
+    <li><a href="{prefix}console">The console: use all of it</a></li>
     <li><a href="{prefix}docs">Read the description, and try the calls</a></li>
     <li><a href="{prefix}openapi.json">The description itself (OpenAPI)</a></li>
     <li><a href="{prefix}healthz">Whether the platform answers</a></li>
@@ -40,6 +41,7 @@ class PlatformLinks(TypedDict):
 
     description: Annotated[str, Described(examples=["/openapi.json"])]
     docs: Annotated[str, Described(examples=["/docs"])]
+    console: Annotated[str, Described(examples=["/console"])]
     health: Annotated[str, Described(examples=["/healthz"])]
 
 
@@ -55,7 +57,12 @@ class Platform(TypedDict):
 def about() -> Platform:
     """The platform, as its description says."""
     info = json.loads(openapi.committed())["info"]
-    links: PlatformLinks = {"description": "/openapi.json", "docs": "/docs", "health": "/healthz"}
+    links: PlatformLinks = {
+        "description": "/openapi.json",
+        "docs": "/docs",
+        "console": "/console",
+        "health": "/healthz",
+    }
     return {"name": info["title"], "version": info["version"], "links": links}
 
 

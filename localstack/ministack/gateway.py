@@ -5,6 +5,7 @@
 * `$context.authorizer.*` in gateway responses.
 * A function that fails or takes longer than its integration's timeout is answered by a gateway response, not by its
   error text; one that answers without a body (204) is not an error.
+* Answers from the API's `minimumCompressionSize` on leave compressed where the client takes that.
 * A changed API keeps its id, as PutRestApi does, and changes all at once.
 
 And one thing that AWS does not do: a body that text cannot hold reaches the function as bytes, so that it is seen.
@@ -17,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextvars
+import gzip
 import inspect
 import json
 import re
@@ -36,6 +38,8 @@ def install(apigateway: Any, provisioners: Any) -> None:
     _import_gateway_responses(apigateway)
     _import_mock_integrations(apigateway)
     _keep_authorizer_context(apigateway)
+    # First, since it knows the arguments by the names that MiniStack gives them.
+    _compress(apigateway)
     _answer_integration_errors(apigateway)
     _hand_over_bytes(apigateway)
     _update_in_place(apigateway, provisioners)
@@ -176,6 +180,29 @@ def _answer_integration_errors(apigateway: Any) -> None:
     apigateway._lambda_proxy_response = checked
     apigateway._invoke_lambda_proxy_v1 = bounded
     apigateway._gateway_error_response = with_status
+
+
+def _compress(apigateway: Any) -> None:
+    """What is long enough for the API's `minimumCompressionSize` leaves by gzip, where the client takes that.
+
+    What a function has coded itself, and what it streams, leaves as it is.
+    """
+    invoke_proxy = apigateway._invoke_lambda_proxy_v1
+    names = list(inspect.signature(invoke_proxy).parameters)
+
+    async def compressed(*arguments: Any, **named: Any) -> Any:
+        answer = await invoke_proxy(*arguments, **named)
+        given = {**dict(zip(names, arguments, strict=False)), **named}
+        least = apigateway._rest_apis[given["api_id"]].get("minimumCompressionSize")
+        accepted = {name.lower(): value for name, value in given["headers"].items()}.get("accept-encoding", "")
+        if least is None or not isinstance(answer, tuple) or "gzip" not in str(accepted):
+            return answer
+        status, headers, body = answer
+        if not isinstance(body, bytes) or len(body) < int(least) or "content-encoding" in {*map(str.lower, headers)}:
+            return answer
+        return status, {**headers, "Content-Encoding": "gzip"}, gzip.compress(body, mtime=0)
+
+    apigateway._invoke_lambda_proxy_v1 = compressed
 
 
 def _hand_over_bytes(apigateway: Any) -> None:

@@ -459,7 +459,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_runs_no_script_of_its_own(gat
     assert re.findall(r"<script(?![^>]*\bsrc=)", answer.body) == []
     assert " on" not in "".join(re.findall(r"<[^!][^>]*>", answer.body))
     for reference in re.findall(r'(?:src|href)="([^"]*)"', answer.body):
-        assert re.fullmatch(r"data:,|openapi\.json|docs/[\w.-]+\?v=[0-9a-f]{16}", reference), reference
+        assert re.fullmatch(r"data:,|console|openapi\.json|docs/[\w.-]+\?v=[0-9a-f]{16}", reference), reference
 
 
 def test_every_file_of_the_page_is_served_and_never_changes_at_its_address(gateway: Gateway) -> None:

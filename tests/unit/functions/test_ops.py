@@ -100,7 +100,7 @@ def test_the_root_says_what_this_is_and_where_to_go(gateway: Gateway, accept: st
     assert answer.json["name"] == "llm-microservices"
     assert answer.json["version"] == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     served = {route.path for function in functions().values() for route in function.routes if route.method == "GET"}
-    assert set(answer.json["links"].values()) == {"/openapi.json", "/docs", "/healthz"} <= served
+    assert set(answer.json["links"].values()) == {"/openapi.json", "/docs", "/console", "/healthz"} <= served
 
 
 @pytest.mark.parametrize("accept", [BROWSER, "text/html", "TEXT/HTML;q=0.9"])
@@ -109,7 +109,7 @@ def test_a_browser_gets_the_root_as_a_page_that_loads_nothing(gateway: Gateway, 
     assert answer.status == 200
     assert (answer.headers["content-type"], answer.headers["vary"]) == ("text/html; charset=utf-8", "Accept")
     assert answer.headers["content-security-policy"].startswith("default-src 'none'")
-    assert re.findall(r'<a href="([^"]+)"', answer.body) == ["docs", "openapi.json", "healthz"]
+    assert re.findall(r'<a href="([^"]+)"', answer.body) == ["console", "docs", "openapi.json", "healthz"]
 
 
 def test_the_links_of_the_page_hold_behind_a_stage_without_a_slash() -> None:

@@ -110,7 +110,8 @@ def test_the_planes_have_neither_layers_nor_settings_of_each_other() -> None:
 def test_only_those_who_issue_tokens_know_of_the_private_key() -> None:
     knowing = {module for module, function in functions().items() if reads(function, "SIGNING_SECRET_ARN")}
     # The last two by name only: they may not read it.
-    assert knowing == {"auth.register", "auth.login", "auth.refresh", "ops.signing_key", "ops.health"}
+    issuing = {"auth.register", "auth.login", "auth.refresh", "console.session"}
+    assert knowing == issuing | {"ops.signing_key", "ops.health"}
 
 
 def test_who_verifies_tokens_has_the_public_keys() -> None:
@@ -247,7 +248,7 @@ def test_a_bucket_is_closed_to_the_public_encrypted_and_takes_no_request_without
     # Of this machine's own addresses, which reach no AWS, plain HTTP is taken.
     assert statement["Condition"] == {
         "Bool": {"aws:SecureTransport": "false"},
-        "NotIpAddress": {"aws:SourceIp": "127.0.0.0/8"},
+        "NotIpAddress": {"aws:SourceIp": ["127.0.0.0/8", "::1/128"]},
     }
 
 

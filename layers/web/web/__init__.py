@@ -1,0 +1,1 @@
+"""Applications of FastAPI as functions of the platform."""

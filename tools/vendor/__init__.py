@@ -1,0 +1,1 @@
+"""The packages of others that the console's page is made with."""
