@@ -107,11 +107,11 @@ def test_titles_instructions_questions_and_answers_of_chat(browser: Browser, mal
         mallory.log_in(page, "chat")
         for session in sessions:
             go(page, f"chat/{session['id']}")
-            page.locator(".message.assistant .prose > *").first.wait_for()
+            expect(page.locator(".message.assistant .prose"), session["title"]).to_contain_text("and")
             assert page.locator(".talk h2").text_content() == session["title"]
             nothing_ran(page, complaints)
         page.locator(".talk > header button").last.click()
-        expect(page.get_by_label("Instructions")).to_have_value(sessions[-1]["system"])
+        expect(page.get_by_role("textbox", name="Instructions")).to_have_value(sessions[-1]["system"])
         nothing_ran(page, complaints)
 
 

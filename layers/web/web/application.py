@@ -28,7 +28,10 @@ class Application(Api):
         super().__init__(**options)
         # The platform has one description, which is made from ``routes``.
         self.application = FastAPI(openapi_url=None, exception_handlers={ProblemError: _problem, 404: _no_route})
-        self._answers = Mangum(self.application, lifespan="off", text_mime_types=list(_TEXTS))
+        # Powertools and Mangum have each a type of their own for what Lambda tells.
+        self._answers: Callable[[Any, Any], Any] = Mangum(
+            self.application, lifespan="off", text_mime_types=list(_TEXTS)
+        )
 
     def _route(self, method: str, path: str, options: dict[str, Any]) -> Callable[[AnyCallableT], AnyCallableT]:
         register = super()._route(method, path, options)
