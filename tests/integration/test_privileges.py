@@ -64,6 +64,9 @@ NEEDS: dict[str, set[str]] = {
     "OpenApiFunction": COUNTS,
     "RootFunction": COUNTS,
     "DocsFunction": COUNTS,
+    "ConsoleFunction": COUNTS,
+    # Refreshes what is in the cookie.
+    "ConsoleSessionFunction": COUNTS | DATABASE | SIGNING,
     "MethodFunction": COUNTS,
     **{function: needs for service in SERVICES for function, needs in generation(service.pascal).items()},
     "HealthFunction": COUNTS
@@ -174,7 +177,7 @@ def test_a_function_may_do_what_it_needs_and_nothing_else(function: str, allowed
 
 
 @pytest.mark.needs("iam")
-def test_the_private_keys_are_read_by_register_login_and_refresh_alone(stack: Stack, roles: dict[str, Any]) -> None:
+def test_the_private_keys_are_read_by_what_issues_tokens_alone(stack: Stack, roles: dict[str, Any]) -> None:
     secret = stack.resources["AWS::SecretsManager::Secret"]["SigningSecret"]
     caller = Caller(stack.url)
     readers = set()
@@ -184,7 +187,7 @@ def test_the_private_keys_are_read_by_register_login_and_refresh_alone(stack: St
             arguments = {"SecretId": secret, "VersionStage": stage}
             if caller.may(Attempt(stage, "secretsmanager", "get_secret_value", arguments)):
                 readers.add(function)
-    assert readers == {"RegisterFunction", "LoginFunction", "RefreshFunction"}
+    assert readers == {"RegisterFunction", "LoginFunction", "RefreshFunction", "ConsoleSessionFunction"}
 
 
 @pytest.mark.needs("iam")
