@@ -147,7 +147,10 @@ def template(meeting: Path, seconds: float) -> dict[str, Any]:
             "Streaming": function("stream", {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/streaming-runtime"}),
             "FunctionPermission": permission("Function"),
             "StreamingPermission": permission("Streaming"),
-            "Api": {"Type": "AWS::ApiGateway::RestApi", "Properties": {"Body": body()}},
+            "Api": {
+                "Type": "AWS::ApiGateway::RestApi",
+                "Properties": {"Body": body(), "MinimumCompressionSize": 4},
+            },
             "Denied": {
                 "Type": "AWS::ApiGateway::GatewayResponse",
                 "Properties": {

@@ -3,6 +3,7 @@
 The first of the two fails on the day when MiniStack does it itself. Then the change goes.
 """
 
+import gzip
 import importlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -61,6 +62,13 @@ def a_failing_function_is_not_answered_as_the_gateway_does(ministack: MiniStack,
     slow = ministack.call("/quick/slow")[0] != 504
     empty = ministack.call("/call/empty")[:2] != (204, b"")
     return failed or slow or empty
+
+
+@fault("gateway._compress")
+def long_answers_leave_uncompressed(ministack: MiniStack, _folder: Path) -> bool:
+    _, body, headers = ministack.call("/call/bytes", **{"Accept-Encoding": "gzip"})
+    plain = ministack.call("/call/bytes")[1]
+    return headers["Content-Encoding"] != "gzip" or gzip.decompress(body) != plain
 
 
 @fault("gateway._hand_over_bytes")
