@@ -6,7 +6,7 @@ import re
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser import visiting
-from tests.console.visitor import PASSWORD, Visitor, go, settled
+from tests.console.visitor import PASSWORD, Visitor, settled
 from tests.integration.client import Api, Platform
 
 
