@@ -18,7 +18,7 @@ LISTS = objects("ListBucket", "record", "history")
 REMOVES = (
     LISTS
     | table("GetItem", "UpdateItem", "DeleteItem")
-    | objects("GetObject", "session")
+    | objects("GetObject", "session", "record")
     | objects("PutObject", "tombstone")
     | objects("DeleteObject", "session", "record", "artifact")
 )

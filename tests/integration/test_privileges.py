@@ -61,6 +61,8 @@ NEEDS: dict[str, set[str]] = {
     "PasswordFunction": COUNTS | DATABASE,
     "MeFunction": COUNTS | DATABASE,
     "JwksFunction": COUNTS,
+    "ConsoleFunction": COUNTS,
+    "ConsoleSessionFunction": COUNTS | DATABASE | SIGNING,
     "OpenApiFunction": COUNTS,
     "RootFunction": COUNTS,
     "DocsFunction": COUNTS,
@@ -174,7 +176,7 @@ def test_a_function_may_do_what_it_needs_and_nothing_else(function: str, allowed
 
 
 @pytest.mark.needs("iam")
-def test_the_private_keys_are_read_by_register_login_and_refresh_alone(stack: Stack, roles: dict[str, Any]) -> None:
+def test_the_private_keys_are_read_by_who_issues_tokens_alone(stack: Stack, roles: dict[str, Any]) -> None:
     secret = stack.resources["AWS::SecretsManager::Secret"]["SigningSecret"]
     caller = Caller(stack.url)
     readers = set()
@@ -184,7 +186,7 @@ def test_the_private_keys_are_read_by_register_login_and_refresh_alone(stack: St
             arguments = {"SecretId": secret, "VersionStage": stage}
             if caller.may(Attempt(stage, "secretsmanager", "get_secret_value", arguments)):
                 readers.add(function)
-    assert readers == {"RegisterFunction", "LoginFunction", "RefreshFunction"}
+    assert readers == {"RegisterFunction", "LoginFunction", "RefreshFunction", "ConsoleSessionFunction"}
 
 
 def test_the_attempts_reach_what_they_are_for_and_change_nothing(stack: Stack) -> None:
