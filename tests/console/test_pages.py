@@ -124,6 +124,7 @@ def test_every_page_is_well_formed_for_everybody(
         page.keyboard.press("Escape")
         if width < 500:
             page.locator(".talk > header button").first.click()
+            expect(page.locator("dialog .list .title").first).to_be_in_viewport(ratio=1)
             look(page, f"chat-sessions-{tag}", pictures, whole=False)
             page.keyboard.press("Escape")
 

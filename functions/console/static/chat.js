@@ -273,7 +273,7 @@ function Talk({ id, session, go, onList }) {
       <${Button} icon="menu" class="narrow" label=${t("chat.sessions")} onClick=${onList} />
       <div class="grow">
         <h2 dir="auto" class="clamp-1">${title}</h2>
-        ${session && html`<p class="hint">${[tn("chat.messages", session.messages), usd(session.usage.usd), session.model].filter(Boolean).join(" · ")}</p>`}
+        ${session && html`<p class="hint">${[tn("chat.messages", session.messages), session.usage.usd !== null && usd(session.usage.usd), session.model].filter(Boolean).join(" · ")}</p>`}
       </div>
       ${session &&
       html`<${Button} icon="star" class=${classes(session.starred && "on")} label=${t(session.starred ? "chat.unstar" : "chat.star")} aria-pressed=${String(session.starred)} onClick=${() => changeSession(id, { starred: !session.starred }).catch(() => toast(t("problem.server")))} />
