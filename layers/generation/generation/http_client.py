@@ -130,7 +130,6 @@ class HttpClient:
             request, allow_redirects=False, timeout=(min(CONNECT_SECONDS, seconds), seconds), **environment
         )
 
-
     def _environment(self, url: str) -> Mapping[str, Any]:
         """The proxies and certificates of the environment for a host: to look for them takes longer than to send."""
         scheme, host = urlsplit(url)[:2]
