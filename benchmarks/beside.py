@@ -25,6 +25,8 @@ from tests.own_platform import ROOT, fake_providers, running_platform
 # It logs a line, as every function of the platform does.
 NO_OP = 'def handler(event, context):\n    print("request")\n    return {"statusCode": 200, "body": "{}"}\n'
 UNLIMITED = "1000000"
+# Without one the fake serves one picture at a time, as the real one does.
+KEY = "good-key"
 
 Measured = Callable[[], object]
 
@@ -81,13 +83,15 @@ def platform(**variables: str) -> Iterator[Platform]:
         f"{name}_RATE_LIMIT": UNLIMITED
         for name in ("IMAGE", "IMAGE_ANONYMOUS", "CHAT", "CHAT_ANONYMOUS", "DEFAULT", "REGISTER", "LOGIN")
     }
-    chosen = {"IMAGE_PROVIDERS": "pollinations", "CHAT_PROVIDERS": "openai"} | limits | variables
+    chosen = (
+        {"IMAGE_PROVIDERS": "pollinations", "POLLINATIONS_KEY": KEY, "CHAT_PROVIDERS": "openai"} | limits | variables
+    )
     with (
         tempfile.TemporaryDirectory() as home,
         fake_providers() as fakes,
         running_platform(Path(home), fakes | chosen) as running,
     ):
-        running.environment["PROVIDER"] = fakes["POLLINATIONS_KEYLESS_URL"]
+        running.environment["PROVIDER"] = fakes["POLLINATIONS_URL"]
         yield running
 
 
@@ -151,6 +155,7 @@ def plain(running: Platform) -> Iterator[str]:
         "AWS_SECRET_ACCESS_KEY": settings.SECRET_KEY,
         "BUCKET": running.bucket("image"),
         "PROVIDER": running.environment["PROVIDER"],
+        "PROVIDER_KEY": KEY,
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     command = [str(environments.benchmarks().python), "-m", "uvicorn", "benchmarks.plain:app", "--port", str(port)]

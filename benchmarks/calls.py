@@ -32,7 +32,7 @@ def main() -> None:
         s3, bucket = running.aws("s3"), running.bucket("image")
         picture = {"prompt": PROMPT, "size": "64x64", "seed": 7}
         made = [caller.call("POST", "/image/generate", picture, 201) for _ in range(25)]
-        provider = Connection(running.environment["PROVIDER"])
+        provider = Connection(running.environment["PROVIDER"], beside.KEY)
         long_history(s3, bucket, bob.id)
         record = made[0]["s3"]["record"]
         new = caller.call("POST", "/chat/generate", {"prompt": PROMPT}, 201)["sessionId"]

@@ -45,7 +45,10 @@ def main() -> None:
     options = parser.parse_args()
     with beside.platform(CHAT_PROVIDERS="openai,offline") as running:
         ana, caller = beside.user(running)
-        provider, model = Connection(running.environment["PROVIDER"]), Connection(running.environment["OPENAI_URL"])
+        provider, model = (
+            Connection(running.environment["PROVIDER"], beside.KEY),
+            Connection(running.environment["OPENAI_URL"]),
+        )
         picture = {"prompt": PROMPT, "size": "64x64", "seed": 7}
         said = {"model": "any", "stream": True, "messages": [{"role": "user", "content": PROMPT}]}
 

@@ -21,7 +21,11 @@ from pydantic import BaseModel, Field
 BUCKET = os.environ["BUCKET"]
 PROVIDER = os.environ["PROVIDER"]
 app = FastAPI()
-provider = httpx.Client(trust_env=False, limits=httpx.Limits(max_connections=64, max_keepalive_connections=64))
+provider = httpx.Client(
+    trust_env=False,
+    headers={"Authorization": f"Bearer {os.environ['PROVIDER_KEY']}"},
+    limits=httpx.Limits(max_connections=64, max_keepalive_connections=64),
+)
 s3 = boto3.client("s3", config=Config(max_pool_connections=64, signature_version="s3v4", proxies={}))
 
 
