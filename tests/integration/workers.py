@@ -24,7 +24,8 @@ def time_limit(platform: Platform, function: str, seconds: int) -> Iterator[None
 def workers(launcher: int, function: str) -> list[psutil.Process]:
     """The processes that run a function (its logical id) on the platform of this launcher, and on no other."""
     found = []
-    for child in psutil.Process(launcher).children():
+    # Environments that are copies are children of what they are copied from.
+    for child in psutil.Process(launcher).children(recursive=True):
         with suppress(psutil.Error):
             if function in child.environ().get("AWS_LAMBDA_FUNCTION_NAME", ""):
                 found.append(child)
