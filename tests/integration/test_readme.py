@@ -36,10 +36,11 @@ WHOLE_TOUR = [
     *(200, 200, 200, 200, 200, 200, 200, 204, 204),  # what is kept of it, and away with it
     *(204, 204, 200, 204),  # away with it all
     *(200, 200, 200, 200, 200, 200, 200),  # what the platform tells of itself
+    *(200, 200, 204, 204),  # its page
     422,
 ]
 # What stands for the parameters of a path.
-PARAMETERS = {"{id}": "[0-9a-f-]{36}", "{asset}": "[a-z.-]+"}
+PARAMETERS = {"{id}": "[0-9a-f-]{36}", "{asset}": "[a-z.-]+", "{version}": "[0-9a-f]+"}
 # Stands in front of the tour and has curl tell, on standard error, what came back from where.
 TELLING_CURL = r"""curl() { command curl --write-out '%{stderr}%{http_code} %{method} %{url_effective}\n' "$@"; }"""
 
