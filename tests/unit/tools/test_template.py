@@ -86,8 +86,8 @@ def test_another_service_is_another_block_and_changes_no_other_resource(with_ano
     new = set(after["Resources"]) - set(before["Resources"])
     assert new
     assert all(name.startswith("Echoes") for name in new)
-    # The gateway refuses methods of its paths; two functions look after every bucket.
-    shared = {"Api", "HealthFunction", "ReindexFunction"}
+    # The gateway refuses methods of its paths; two functions look after every bucket, and one shows what is in it.
+    shared = {"Api", "HealthFunction", "ReindexFunction", "ConsoleFunction"}
     for name in set(before["Resources"]) - shared:
         assert after["Resources"][name] == before["Resources"][name], name
     assert set(after["Parameters"]) - set(before["Parameters"]) == {
@@ -99,7 +99,7 @@ def test_another_service_is_another_block_and_changes_no_other_resource(with_ano
     assert {"Ref": "OfflineLayer"} in generate["Layers"]
     # The settings of its providers are its own, too.
     assert generate["Environment"]["Variables"]["POLLINATIONS_URL"] == {"Ref": "PollinationsUrl"}
-    for name in ("HealthFunction", "ReindexFunction"):
+    for name in ("HealthFunction", "ReindexFunction", "ConsoleFunction"):
         variables = after["Resources"][name]["Properties"]["Environment"]["Variables"]
         assert variables["ECHOES_BUCKET"] == {"Ref": "EchoesBucket"}
     paths = after["Resources"]["Api"]["Properties"]["DefinitionBody"]["paths"]
