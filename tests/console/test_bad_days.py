@@ -38,6 +38,7 @@ def test_a_lost_connection_takes_nothing_and_nothing_is_made_twice(browser: Brow
         page.context.set_offline(True)
         expect(page.get_by_text("No connection. What you have typed stays here.")).to_be_visible()
         page.context.set_offline(False)
+        settled(page)
         page.reload()
         expect(page.get_by_label("Description")).to_have_value("a harbour at night")
         assert len(ana.api.get("/admin/images").json()["items"]) == 1

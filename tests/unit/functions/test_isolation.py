@@ -123,7 +123,7 @@ def test_a_function_imports_with_the_layers_it_declares(module: str) -> None:
     assert imported(functions()[module])["callable"]
 
 
-@pytest.mark.parametrize("layer", ["core", "accounts", "generation"])
+@pytest.mark.parametrize("layer", ["core", "accounts", "generation", "web"])
 def test_every_module_of_a_layer_imports_beside_core(layer: str) -> None:
     assert result(WALK, path_of({"core": None, layer: None}), package=layer)
 
