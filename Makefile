@@ -146,21 +146,27 @@ forget: environment ## remove an account and all that is its own, after asking: 
 
 # ---------------------------------------------------------------- tests
 
-.PHONY: browser test test-unit test-integration test-console test-localstack capabilities test-clock test-runtimes fuzz lint template openapi docs new-service-check format
+.PHONY: browser test test-platform test-unit test-integration test-console test-localstack capabilities test-clock test-runtimes fuzz lint template openapi docs new-service-check format
 
 # tests/conftest.py says which tests stay together. Those that share a platform take longest, so they begin.
 AT_ONCE := -n 2 --no-loadscope-reorder
 # Byte code among the sources would make `sam build` take them for changed.
-test test-unit test-integration test-console test-localstack test-clock test-runtimes fuzz lint template openapi docs new-service-check: export PYTHONDONTWRITEBYTECODE := 1
+test test-platform test-unit test-integration test-console test-localstack test-clock test-runtimes fuzz lint template openapi docs new-service-check: export PYTHONDONTWRITEBYTECODE := 1
 
 # Debian's Chromium, where apt may install it; where there is none, the tests that need it say so and are skipped.
 browser: environment
 	@$(VENV)/python -m tools.browser
 
+# What holds the platform of this machine itself, by many starts of it: seldom changed, and in CI.
+THE_PLATFORM_ITSELF := tests/integration/platform tests/integration/ministack
+
 test: environments browser ## unit and integration tests, with branch coverage (90 % or more)
 	@$(VENV)/coverage erase
-	@$(VENV)/python -m pytest $(AT_ONCE) tests/integration tests/unit \
+	@$(VENV)/python -m pytest $(AT_ONCE) tests/integration tests/unit $(THE_PLATFORM_ITSELF:%=--ignore %) \
 	  --cov --cov-branch --cov-report=term --cov-fail-under=90
+
+test-platform: environments ## the local platform itself: its builds and its life, and what it changes in MiniStack
+	@$(VENV)/python -m pytest $(AT_ONCE) $(THE_PLATFORM_ITSELF)
 
 test-unit: environment ## unit tests: no network, no platform
 	@$(VENV)/python -m pytest $(AT_ONCE) tests/unit
