@@ -65,6 +65,6 @@ def _storage(environ: Mapping[str, str]) -> list[str]:
     for name in ("S3_PUBLIC_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
         if elsewhere := environ.get(name, "").strip():
             return [elsewhere]
-    region = environ["AWS_REGION"]
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION", "")
     buckets = [value for name, value in sorted(environ.items()) if name.endswith("_BUCKET")]
     return [f"https://{bucket}.s3.{place}amazonaws.com" for bucket in buckets for place in ("", f"{region}.")]

@@ -85,17 +85,17 @@ class Copy:
 
     def poll(self) -> int | None:
         """Its end, if it has ended; how it ended nobody knows."""
-        if self.returncode is None and select.select([self._life], [], [], 0)[0]:
-            self.returncode = -1
+        if self.returncode is None and self._has_ended(0):
+            self._end()
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for its end. Raises ``subprocess.TimeoutExpired``."""
-        if self.returncode is None and not select.select([self._life], [], [], timeout)[0]:
-            raise subprocess.TimeoutExpired("a copy", timeout or 0)
-        self.returncode = -1
-        self._life.close()
-        return self.returncode
+        if self.returncode is None:
+            if not self._has_ended(timeout):
+                raise subprocess.TimeoutExpired("a copy", timeout or 0)
+            self._end()
+        return -1
 
     def terminate(self) -> None:
         """Ask it to end."""
@@ -104,6 +104,19 @@ class Copy:
     def kill(self) -> None:
         """End it."""
         self._signal(signal.SIGKILL)
+
+    def _has_ended(self, seconds: float | None) -> bool:
+        # Not `select`, which takes no descriptor above 1,023; a platform in a burst has more.
+        ended = select.poll()
+        try:
+            ended.register(self._life, select.POLLIN)
+        except ValueError:  # closed, by another thread that saw its end
+            return True
+        return bool(ended.poll(None if seconds is None else seconds * 1000))
+
+    def _end(self) -> None:
+        self.returncode = -1
+        self._life.close()
 
     def _signal(self, number: signal.Signals) -> None:
         if self.returncode is None and self.poll() is None:

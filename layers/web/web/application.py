@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, PlainTextResponse
 from mangum import Mangum
 
 from core.errors import NotFound, ProblemError
@@ -27,7 +27,10 @@ class Application(Api):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         # The platform has one description, which is made from ``routes``.
-        self.application = FastAPI(openapi_url=None, exception_handlers={ProblemError: _problem, 404: _no_route})
+        self.application = FastAPI(
+            openapi_url=None, exception_handlers={ProblemError: _problem, 404: _no_route, Exception: self._failed}
+        )
+        self._failure: Exception | None = None
         # Powertools and Mangum have each a type of their own for what Lambda tells.
         self._answers: Callable[[Any, Any], Any] = Mangum(
             self.application, lifespan="off", text_mime_types=list(_TEXTS)
@@ -52,14 +55,37 @@ class Application(Api):
         values = event.get("pathParameters") or {}
         # The route as the gateway found it: before the path stands whatever a domain has there.
         path = re.sub(r"{(\w+)}", lambda match: quote(str(values.get(match[1], "")), safe=""), resource)
-        asked = dict(event) | {"path": path, "httpMethod": "GET" if method == "HEAD" else method}
+        # What Mangum needs, whatever the event has; a host in brackets is none to it, and nobody asks for it.
+        headers = {
+            name: value
+            for name, value in (event.get("headers") or {}).items()
+            if isinstance(value, str) and name.lower() not in ("host", "x-forwarded-port")
+        }
+        asked = {
+            "resource": resource,
+            "path": path,
+            "httpMethod": "GET" if method == "HEAD" else method,
+            "headers": headers,
+            "multiValueQueryStringParameters": event.get("multiValueQueryStringParameters") or {},
+            "requestContext": {},
+            "body": event.get("body"),
+            "isBase64Encoded": bool(event.get("isBase64Encoded")),
+        }
+        self._failure = None
         answered = self._answers(asked, self.context)
-        headers = {name.title(): ", ".join(each) for name, each in answered["multiValueHeaders"].items()} | {
+        if self._failure is not None:
+            # A bug is told and answered as those of all functions.
+            raise self._failure
+        told = {name.title(): ", ".join(each) for name, each in answered["multiValueHeaders"].items()} | {
             name.title(): value for name, value in answered["headers"].items()
         }
-        headers.pop("Content-Length", None)
-        kind, body = headers.pop("Content-Type", None), answered["body"]
-        return Response(answered["statusCode"], kind, json.loads(body) if kind == PROBLEM_JSON else body, headers)
+        told.pop("Content-Length", None)
+        kind, body = told.pop("Content-Type", None), answered["body"]
+        return Response(answered["statusCode"], kind, json.loads(body) if kind == PROBLEM_JSON else body, told)
+
+    async def _failed(self, _request: Request, error: Exception) -> PlainTextResponse:
+        self._failure = error
+        return PlainTextResponse("", 500)
 
 
 async def _problem(_request: Request, error: Exception) -> JSONResponse:

@@ -11,6 +11,7 @@ from auth import refresh
 from console import files, page, session
 from tests import events
 from tests.events import Gateway
+from tests.unit.conftest import Log
 from tests.unit.functions.accounts_plane import (  # noqa: F401
     Person,
     configured,
@@ -44,6 +45,22 @@ def opened(gateway: Gateway = events.aws) -> Answer:
 def asset(name: str, version: str | None = None, gateway: Gateway = events.aws) -> Answer:
     parameters = {"version": version or files.version(), "asset": name}
     return ask(page, gateway("GET", "/console/assets/{version}/{asset}", parameters=parameters))
+
+
+@pytest.mark.parametrize("host", ["[::1]:3000", "a:b:c", "", "example.com:x"])
+def test_it_is_at_any_name_of_its_host(host: str) -> None:
+    assert ask(page, events.aws("GET", "/console", headers={"Host": host})).status == 200
+
+
+def test_a_bug_in_it_is_told_and_answered_as_any(monkeypatch: pytest.MonkeyPatch, log: Log) -> None:
+    def broken(_prefix: str) -> str:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(files, "page", broken)
+    answer = opened()
+    answer.problem(500)
+    assert "secret" not in answer.body
+    assert log.of("unhandled error")[0]["exception_name"] == "RuntimeError"
 
 
 def directives(policy: str) -> dict[str, list[str]]:
