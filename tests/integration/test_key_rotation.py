@@ -12,20 +12,25 @@ import requests
 
 from tests.integration.client import PASSWORD, Api, Platform, User
 
+PAUSE_SECONDS = 0.1
+
 
 def key_of(token: str) -> str:
     return str(jwt.get_unverified_header(token)["kid"])
 
 
 @contextmanager
-def under_load(*calls: Callable[[], requests.Response]) -> Iterator[tuple[Counter[str], list[str]]]:
-    """Repeat each call in a thread of its own; counts the good answers by path, and keeps the other ones."""
+def in_use(*calls: Callable[[], requests.Response]) -> Iterator[tuple[Counter[str], list[str]]]:
+    """Repeat each call in a thread of its own; counts the good answers by path, and keeps the other ones.
+
+    With a pause, or the deployment beside them would have no processor.
+    """
     good: Counter[str] = Counter()
     bad: list[str] = []
     stop = threading.Event()
 
     def repeat(call: Callable[[], requests.Response]) -> None:
-        while not stop.is_set():
+        while not stop.wait(PAUSE_SECONDS):
             answer = call()
             if answer.ok:
                 good[answer.request.path_url] += 1
@@ -60,7 +65,7 @@ def test_a_rotation_fails_no_request_and_no_token_that_is_out(platform: Platform
     old = key_of(ana.token or "")
     version = int(platform.parameters()["SigningKeyVersion"]) + 1
     rotating = replace(platform, environment={**platform.environment, "SIGNING_KEY_VERSION": str(version)})
-    with under_load(
+    with in_use(
         lambda: Api(ana.url, ana.token).get("/users/me"),
         lambda: Api(ana.url, ana.token).get("/admin/images"),
         refresh,
