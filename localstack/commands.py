@@ -101,13 +101,13 @@ def _start(settings: Settings, instance: Instance) -> None:
 
 def _answers(url: str) -> bool:
     try:
-        return _get(url)[0] == 200
+        return get(url)[0] == 200
     except OSError:
         return False
 
 
-def _get(url: str) -> tuple[int, bytes]:
-    """GET without the proxies of the environment; status and body, also of an error answer."""
+def get(url: str) -> tuple[int, bytes]:
+    """GET without the proxies of the environment; status and body, also of an error answer. Raises ``OSError``."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=60) as response:
@@ -121,7 +121,7 @@ def _wait_until_healthy(settings: Settings) -> None:
     last = "no answer"
     while time.monotonic() < deadline:
         try:
-            status, body = _get(settings.api_url + HEALTH_PATH)
+            status, body = get(settings.api_url + HEALTH_PATH)
         except OSError as error:
             last = str(error)
         else:
@@ -292,7 +292,7 @@ def healthcheck(settings: Settings) -> None:
     """
     running = running_settings(settings)
     try:
-        status, body = _get(running.api_url + HEALTH_PATH)
+        status, body = get(running.api_url + HEALTH_PATH)
     except OSError as error:
         raise console.CommandFailed("health", str(error), "read `make logs`", log=running.server_log) from error
     print(body.decode(errors="replace"))
@@ -320,7 +320,7 @@ def status(settings: Settings) -> None:
     if state:
         fresh = "as the sources" if is_deployed(running) else "older than the sources (make deploy)"
         console.line("deployed", "edited in place (make deploy)" if _is_edited(running) else fresh)
-        health, _body = _get(running.api_url + HEALTH_PATH)
+        health, _body = get(running.api_url + HEALTH_PATH)
         console.line("health", str(health))
         for name, value in sorted(stack.outputs(running).items()):
             print(f"    {name:<26}{value}")

@@ -4,9 +4,7 @@ The page hands over the refresh token of a login and never gets one back: it is 
 successor is in a cookie that no script can read and no other site can have sent.
 """
 
-from http.cookies import CookieError, SimpleCookie
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
@@ -14,13 +12,10 @@ from typing_extensions import TypedDict
 from accounts import service
 from accounts.requests import RefreshToken
 from accounts.settings import REFRESH_TOKEN_LIFETIME
+from console import cookie
 from core.description import Described
 from core.errors import Forbidden, Unauthorized
 from core.http import JSON, Api, Response, no_content
-
-COOKIE = "console_session"
-# A browser takes a name of this host for itself, whatever the scheme; elsewhere the cookie travels by TLS alone.
-_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 api = Api()
 
@@ -51,7 +46,7 @@ def token(begun: Begun) -> Response[AccessToken] | Response[None]:
     401 for a refresh token in the body that is not; 403 for a request of another site.
     """
     _require_own_page()
-    kept = _kept()
+    kept = cookie.kept(api.header("cookie"))
     own = begun.refresh_token or None
     presented = own or kept
     if presented is None:
@@ -61,13 +56,13 @@ def token(begun: Begun) -> Response[AccessToken] | Response[None]:
     except Unauthorized:
         if own:
             raise
-        return Response(204, headers=_cookie("", 0))
+        return Response(204, headers=cookie.of(_host(), "", 0))
     if own and kept:
         # Whoever was logged in before is not any more, and not in a list of devices either.
         service.from_env().logout(kept)
     answer: AccessToken = {"accessToken": tokens["accessToken"], "expiresIn": tokens["expiresIn"]}
-    cookie = _cookie(tokens["refreshToken"], int(REFRESH_TOKEN_LIFETIME.total_seconds()))
-    return Response(200, JSON, answer, cookie)
+    header = cookie.of(_host(), tokens["refreshToken"], int(REFRESH_TOKEN_LIFETIME.total_seconds()))
+    return Response(200, JSON, answer, header)
 
 
 @api.delete(
@@ -80,33 +75,19 @@ def token(begun: Begun) -> Response[AccessToken] | Response[None]:
 def end() -> Response[None]:
     """204, also when nobody is logged in; the cookie is gone."""
     _require_own_page()
-    kept = _kept()
+    kept = cookie.kept(api.header("cookie"))
     if kept is not None:
         service.from_env().logout(kept)
-    return Response(204, headers=_cookie("", 0))
+    return Response(204, headers=cookie.of(_host(), "", 0))
 
 
 def _require_own_page() -> None:
     """Raise ``Forbidden`` for what a page of another origin has sent; browsers say whose it is."""
     site, origin = api.header("sec-fetch-site"), api.header("origin")
-    foreign = site not in ("same-origin", "none") if site else bool(origin) and urlsplit(origin).netloc != _host()
+    # An origin is a scheme and a host, and no more.
+    foreign = site not in ("same-origin", "none") if site else bool(origin and origin.partition("://")[2] != _host())
     if foreign:
         raise Forbidden("Only the console of this platform may call this.")
-
-
-def _kept() -> str | None:
-    """The refresh token of the cookie."""
-    try:
-        found = SimpleCookie(api.header("cookie") or "").get(COOKIE)
-    except CookieError:
-        return None
-    return found.value if found and found.value.isascii() and found.value else None
-
-
-def _cookie(value: str, seconds: int) -> dict[str, str]:
-    """The header that sets the cookie. Without a path it is of this path's folder alone, whatever stands before."""
-    secure = "" if urlsplit(f"//{_host()}").hostname in _LOCAL else "; Secure"
-    return {"Set-Cookie": f"{COOKIE}={value}; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"}
 
 
 def _host() -> str:

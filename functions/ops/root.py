@@ -2,6 +2,7 @@
 
 import json
 from functools import lru_cache
+from pathlib import Path
 from typing import Annotated
 
 from typing_extensions import TypedDict
@@ -12,26 +13,6 @@ from ops import openapi
 
 # The page has no script, no style and no picture.
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-PAGE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-  <meta charset="utf-8">
-  <meta name="viewport" content="width=device-width, initial-scale=1">
-  <title>{name}</title>
-  <link rel="icon" href="data:,">
-</head>
-<body>
-  <h1>{name} {version}</h1>
-  <ul>
-    <li><a href="{prefix}console">The console: use all of it</a></li>
-    <li><a href="{prefix}docs">Read the description, and try the calls</a></li>
-    <li><a href="{prefix}openapi.json">The description itself (OpenAPI)</a></li>
-    <li><a href="{prefix}healthz">Whether the platform answers</a></li>
-  </ul>
-</body>
-</html>
-"""
 
 api = Api()
 
@@ -76,8 +57,13 @@ def root() -> Response[Platform | str]:
     headers = {"Cache-Control": "public, max-age=300", "Vary": "Accept"}
     if not _is_browser(api.header("Accept") or ""):
         return Response(200, JSON, about(), headers)
-    page = PAGE.format(**about(), prefix=_prefix((api.event.get("requestContext") or {}).get("path") or "/"))
+    page = _page().format(**about(), prefix=_prefix((api.event.get("requestContext") or {}).get("path") or "/"))
     return Response(200, "text/html; charset=utf-8", page, headers | {"Content-Security-Policy": POLICY})
+
+
+@lru_cache
+def _page() -> str:
+    return (Path(__file__).parent / "page" / "platform.html").read_text()
 
 
 def _is_browser(accept: str) -> bool:

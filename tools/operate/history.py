@@ -6,13 +6,13 @@ The work is done by the stack's own function and queues; this only asks and prin
 from __future__ import annotations
 
 import datetime
-import json
 from typing import Any
 from uuid import UUID
 
 from localstack import console, services
 from localstack.console import CommandFailed
 
+from tools.operate.comparing import ask, show
 from tools.operate.target import Target
 
 KINDS = {
@@ -22,7 +22,6 @@ KINDS = {
     "differing": "lines that are not what their record says",
     "unreadable": "records that are not valid",
 }
-SHOWN = 20
 USAGE = "usage"
 """What the queue of usage is called among the services, whose calls it counts all together."""
 
@@ -70,38 +69,20 @@ def _reindex(stack_now: Target, service: str, options: Any, *, repair: bool) -> 
     first: str | None = options.first
     while first:
         with console.step(service, f"comparing {first} to {options.last}") as step:
-            answer = _ask(stack_now, order | {"from": first})
+            answer = ask(stack_now, "ReindexFunctionName", order | {"from": first})
             records += answer["records"]
             lines += answer["lines"]
             step.note = f"{answer['from']} to {answer['to']}: {answer['records']} records, {answer['lines']} lines"
         for kind in KINDS:
             found[kind] += answer[kind]
         first = answer["next"]
-    for kind, ids in found.items():
-        if ids:
-            console.line("", f"{len(ids)} {KINDS[kind]} ({kind})")
-            for one in ids[:SHOWN]:
-                console.line("", f"  {one}")
-            if len(ids) > SHOWN:
-                console.line("", f"  and {len(ids) - SHOWN} more")
-    total = sum(map(len, found.values()))
+    total = show(found, KINDS)
     repaired = total - len(found["unreadable"])
     if not total:
         console.line(service, "nothing is wrong" + (", nothing was changed" if repair else ""))
     elif repair:
         console.line(service, f"{repaired} repaired; run make verify-index to see")
     return total
-
-
-def _ask(stack_now: Target, order: dict[str, Any]) -> dict[str, Any]:
-    answer = stack_now.client("lambda").invoke(
-        FunctionName=stack_now.outputs["ReindexFunctionName"], Payload=json.dumps(order).encode()
-    )
-    content = json.loads(answer["Payload"].read())
-    if "FunctionError" in answer or "errorMessage" in content:
-        raise CommandFailed("comparing", str(content.get("errorMessage", content)), "check the options, then the logs")
-    outcome: dict[str, Any] = content
-    return outcome
 
 
 def redrive(stack_now: Target, name: str) -> None:

@@ -5,15 +5,14 @@ The work is done by the stack's own functions, while the platform goes on; this 
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
 from localstack import console
 from localstack.console import CommandFailed
 from localstack.settings import ROOT
 
+from tools.operate.comparing import ask, show
 from tools.operate.target import Target
 
 KINDS = {
@@ -23,7 +22,6 @@ KINDS = {
     "rows": "days whose numbers are not the sums of their calls",
     "busy": "calls or days that were being written all the time: try again",
 }
-SHOWN = 20
 TOKEN_FILE = ROOT / "observability/prometheus/scrape-token"
 
 
@@ -38,20 +36,13 @@ def recount(stack_now: Target, first: str, last: str, *, repair: bool) -> None:
     begin: str | None = first
     while begin:
         with console.step("usage", f"comparing {begin} to {last}") as step:
-            answer = _ask(stack_now, {"from": begin, "to": last, "repair": repair})
+            answer = ask(stack_now, "RecountFunctionName", {"from": begin, "to": last, "repair": repair})
             step.note = f"{answer['from']} to {answer['to']}: {answer['records']} records"
         for kind in KINDS:
             found[kind] += answer[kind]
         begin = answer["next"]
-    for kind, names in found.items():
-        if names:
-            console.line("", f"{len(names)} {KINDS[kind]} ({kind})")
-            for name in names[:SHOWN]:
-                console.line("", f"  {name}")
-            if len(names) > SHOWN:
-                console.line("", f"  and {len(names) - SHOWN} more")
     left = found["unreadable"] + found["busy"]
-    total = sum(map(len, found.values()))
+    total = show(found, KINDS)
     if not total:
         console.line("usage", "nothing is wrong" + (", nothing was changed" if repair else ""))
     elif not repair:
@@ -71,7 +62,7 @@ def forget(stack_now: Target, who: str, *, sure: bool) -> None:
 
     ``sure`` is an operator who said so beforehand.
     """
-    found = _ask(stack_now, {"user": who}, "ForgetFunctionName")
+    found = ask(stack_now, "ForgetFunctionName", {"user": who})
     if found["userId"] is None:
         raise CommandFailed("forget", f"there is no account {who}", "check the spelling, or give the id")
     account = found["email"] or "no account any more"
@@ -83,7 +74,7 @@ def forget(stack_now: Target, who: str, *, sure: bool) -> None:
         console.line("forget", "nothing was removed")
         return
     # By the id, since the address goes with the account.
-    while not _ask(stack_now, {"user": found["userId"], "remove": True}, "ForgetFunctionName")["removed"]:
+    while not ask(stack_now, "ForgetFunctionName", {"user": found["userId"], "remove": True})["removed"]:
         console.line("forget", "more is left than one run takes; going on")
     console.line("forget", f"{found['userId']} is forgotten")
 
@@ -96,14 +87,3 @@ def scrape_token(stack_now: Target, file: Path) -> None:
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
         opened.write(token)
     console.line("written", f"{file}; Prometheus sends it to {stack_now.api_url}/metrics")
-
-
-def _ask(stack_now: Target, order: dict[str, Any], function: str = "RecountFunctionName") -> dict[str, Any]:
-    answer = stack_now.client("lambda").invoke(
-        FunctionName=stack_now.outputs[function], Payload=json.dumps(order).encode()
-    )
-    content = json.loads(answer["Payload"].read())
-    if "FunctionError" in answer or "errorMessage" in content:
-        raise CommandFailed("asking", str(content.get("errorMessage", content)), "check the options, then the logs")
-    outcome: dict[str, Any] = content
-    return outcome

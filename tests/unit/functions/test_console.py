@@ -321,7 +321,15 @@ FOREIGN = [
     {"Sec_Fetch_Site": "same-site"},
     {"Origin": "https://evil.example"},
     {"Origin": "null"},
+    {"Origin": "http://["},
 ]
+
+
+@in_environment
+def test_a_host_that_is_none_gets_a_cookie_for_tls_alone() -> None:
+    answer = begin(cookie="x", method="DELETE", Host="[::1")
+    assert answer.status == 204
+    assert answer.headers["set-cookie"].endswith("; Secure")
 
 
 @in_environment
