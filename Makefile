@@ -157,15 +157,15 @@ test test-platform test-unit test-integration test-console test-localstack test-
 browser: environment
 	@$(VENV)/python -m tools.browser
 
-# What holds the platform of this machine itself, by many starts of it: seldom changed, and in CI.
-THE_PLATFORM_ITSELF := tests/integration/platform tests/integration/ministack
+# What starts platforms, and what floods, kills, cuts off and rotates one: long, and in CI.
+THE_PLATFORM_ITSELF := tests/integration/operations tests/integration/platform tests/integration/ministack
+COVERED := --cov --cov-branch --cov-report=term --cov-fail-under=90
 
-test: environments browser ## unit and integration tests, with branch coverage (90 % or more)
-	@$(VENV)/coverage erase
-	@$(VENV)/python -m pytest $(AT_ONCE) tests/integration tests/unit $(THE_PLATFORM_ITSELF:%=--ignore %) \
-	  --cov --cov-branch --cov-report=term --cov-fail-under=90
+test: environments browser ## unit and integration tests [COVERAGE=1: with branch coverage, 90 % or more]
+	@$(if $(COVERAGE),$(VENV)/coverage erase)
+	@$(VENV)/python -m pytest $(AT_ONCE) tests/integration tests/unit $(THE_PLATFORM_ITSELF:%=--ignore %) $(if $(COVERAGE),$(COVERED))
 
-test-platform: environments ## the local platform itself: its builds and its life, and what it changes in MiniStack
+test-platform: environments ## the platform's life and hardships: builds, crowds, killed workers, outages, rotation, roles; MiniStack's faults
 	@$(VENV)/python -m pytest $(AT_ONCE) $(THE_PLATFORM_ITSELF)
 
 test-unit: environment ## unit tests: no network, no platform

@@ -6,7 +6,7 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 # Folders whose tests share a platform, which is started once; the deeper one first.
-PLATFORMS = ("tests/integration/ministack/", "tests/integration/platform/", "tests/integration/")
+PLATFORMS = tuple(f"tests/integration/{folder}" for folder in ("ministack/", "operations/", "platform/", ""))
 
 
 class OneProcessForAPlatform(LoadScopeScheduling):

@@ -9,9 +9,9 @@ from uuid import uuid4
 import pytest
 
 from generation.services import Service
-from tests.integration import chat_needs, usage_needs
 from tests.integration.client import Api, Platform
-from tests.integration.roles import Attempt, Caller, Stack, credentials
+from tests.integration.operations import chat_needs, usage_needs
+from tests.integration.operations.roles import Attempt, Caller, Stack, credentials
 from tests.services import SERVICES
 
 COUNTS = {"RateLimitTable UpdateItem"}
