@@ -1,6 +1,7 @@
 """Conversations on a running platform, with the model that needs no network."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -123,6 +124,7 @@ def test_a_client_that_leaves_finds_the_whole_answer_in_the_session(ana: User) -
 def test_a_worker_killed_in_mid_stream_leaves_the_session_whole_and_usable(ana: User, platform: Platform) -> None:
     first = ana.post("/chat/generate", SHORT).json()
     in_session = {"sessionId": first["sessionId"]}
+    began = time.monotonic()
     with time_limit(platform, "ChatGenerateFunction", FUNCTION_SECONDS), stream(ana, LONG | in_session) as answer:
         coming = events(answer)
         assert [next(coming)[0] for _ in range(2)] == ["start", "delta"]
@@ -130,14 +132,17 @@ def test_a_worker_killed_in_mid_stream_leaves_the_session_whole_and_usable(ana: 
         with suppress(requests.RequestException):
             assert "end" not in [name for name, _data in coming]
 
-        assert_problem(ana.post("/chat/generate", SHORT | in_session), 409)
-        assert [item["id"] for item in messages(ana, first["sessionId"])][1:] == [first["id"]]
+        early = ana.post("/chat/generate", SHORT | in_session)
+        if early.status_code == 409:
+            assert [item["id"] for item in messages(ana, first["sessionId"])][1:] == [first["id"]]
+        else:  # a machine on which all of this took longer than the one that was killed may hold the session
+            assert time.monotonic() - began > FUNCTION_SECONDS
 
         def retried() -> requests.Response | None:
             answered = ana.post("/chat/generate", SHORT | in_session)
             return None if answered.status_code == 409 else answered
 
-        second = eventually(retried)
+        second = eventually(retried) if early.status_code == 409 else early
     assert second is not None
     assert second.status_code == 201, second.text
     said = messages(ana, first["sessionId"])

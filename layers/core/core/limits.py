@@ -26,8 +26,10 @@ WINDOW_SECONDS = 60
 # DynamoDB may remove a counter this long after its window's end.
 _KEPT_SECONDS = 300
 _RETRY_AFTER_SECONDS = 2
-# Over name, connection, answer and a second try: a caller waits for it.
-_SECONDS = 3.0
+# Over name, connection, answer and a second try. A caller waits for it: longer where the answer would be 503 otherwise,
+# since a table that has a crowd to count, or a machine that is crowded, is not one that is down.
+_OPEN_SECONDS, _CLOSED_SECONDS = 3.0, 8.0
+_OPEN_READ_SECONDS, _CLOSED_READ_SECONDS = 2.0, 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,8 @@ class RateLimitSettings:
 class RateLimiter:
     """Counts the requests of each caller, minute by minute. ``clock`` gives seconds since the epoch.
 
-    ``seconds`` is after how long a request is one that cannot be counted, whatever DynamoDB or the resolver does.
+    ``seconds`` is after how long a request is one that cannot be counted, whatever DynamoDB or the resolver does; 3 as a
+    rule, and 8 where it must be counted.
     """
 
     def __init__(
@@ -94,10 +97,10 @@ class RateLimiter:
         configured: RateLimitSettings,
         *,
         clock: Callable[[], float] = time.time,
-        seconds: float = _SECONDS,
+        seconds: float | None = None,
     ) -> None:
         self._client = client
-        self._seconds = seconds
+        self._seconds = seconds or (_OPEN_SECONDS if configured.fail_open else _CLOSED_SECONDS)
         self._settings = configured
         self._clock = clock
 
@@ -203,8 +206,12 @@ def _alarm(error: Exception) -> None:
 @lru_cache(maxsize=1)
 def _client() -> "DynamoDBClient":
     """DynamoDB, tried twice at most; the limiter bounds the whole, since no setting here bounds the resolver."""
+    is_open = RateLimitSettings.from_env(os.environ).fail_open
     found: DynamoDBClient = aws.client(
-        "dynamodb", connect_timeout=0.5, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"}
+        "dynamodb",
+        connect_timeout=0.5 if is_open else 2,
+        read_timeout=_OPEN_READ_SECONDS if is_open else _CLOSED_READ_SECONDS,
+        retries={"total_max_attempts": 2, "mode": "standard"},
     )
     return found
 

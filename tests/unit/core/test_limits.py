@@ -1,7 +1,9 @@
+import contextlib
 import math
 import os
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from unittest import mock
 
@@ -10,10 +12,12 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from moto import mock_aws
 
+from core import limits
 from core.client import ClientInfo
 from core.errors import ServiceUnavailable
 from core.limits import Allowance, RateLimiter, RateLimitSettings
 from core.settings import SettingsError
+from core.waiting import Patience
 from tests.unit.conftest import Log
 
 if TYPE_CHECKING:
@@ -215,3 +219,21 @@ def test_a_resolver_that_is_silent_is_no_dynamodb(
             one.count("user:a", is_user=True)
     assert log.of("rate limits are out of order")[0]["error"] == "DeadlinePassed"
     assert not silent_resolver.is_set()
+
+
+@pytest.mark.parametrize(("fail", "seconds"), [("open", 3.0), ("closed", 8.0)])
+def test_a_request_that_must_be_counted_is_waited_for_longer(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, fail: str, seconds: float
+) -> None:
+    given: list[float] = []
+
+    def patience(seconds: float) -> Patience:
+        given.append(seconds)
+        return Patience(0.0)
+
+    monkeypatch.setattr(limits, "Patience", patience)
+    client = SimpleNamespace(update_item=lambda **_asked: threading.Event().wait())
+    one = RateLimiter(lambda: client, RateLimitSettings.from_env(environ | {"RATE_LIMIT_FAIL": fail}))  # type: ignore[arg-type, return-value]
+    with contextlib.suppress(ServiceUnavailable):
+        one.count("user:a", is_user=True)
+    assert given == [seconds]
