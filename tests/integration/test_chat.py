@@ -12,7 +12,7 @@ import requests
 from tests.integration.client import Api, Platform, User, assert_problem, eventually
 from tests.integration.workers import kill_workers, time_limit
 
-LONG = {"prompt": "Write a long story about a lighthouse keeper and the sea.", "maxTokens": 400, "stream": True}
+LONG = {"prompt": "Write a long story about a lighthouse keeper and the sea.", "maxTokens": 250, "stream": True}
 SHORT = {"prompt": "Say hello.", "maxTokens": 8}
 FUNCTION_SECONDS = 15  # 300 in the template; here a crash is waited for
 

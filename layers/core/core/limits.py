@@ -87,8 +87,8 @@ class RateLimitSettings:
 class RateLimiter:
     """Counts the requests of each caller, minute by minute. ``clock`` gives seconds since the epoch.
 
-    ``seconds`` is after how long a request is one that cannot be counted, whatever DynamoDB or the resolver does; 3 as a
-    rule, and 8 where it must be counted.
+    ``seconds`` is after how long a request is one that cannot be counted, whatever DynamoDB or the resolver does: 3 as
+    a rule, and 8 where it must be counted.
     """
 
     def __init__(
