@@ -36,7 +36,7 @@ from analytics import overview
 from generation.usage import endpoints
 from generation.usage.entries import Counters, Entry, Source, milliseconds
 from generation.usage.rows import EVERYBODY, Row
-from generation.usage.table import SHARDS, Key, Stored, UsageTable, _Draft, day_key, is_sharded, month_key
+from generation.usage.table import SHARDS, Key, Stored, UsageTable, _Draft, day_key, month_key, shards_of
 
 FIRST, DAYS = date(2025, 10, 19), 400
 LAST = FIRST + timedelta(days=DAYS - 1)
@@ -96,7 +96,7 @@ def rows_of(calls: int, shards: int, users: Sequence[str], owners: Sequence[str]
         entry = Entry(call_id, chance.choice(users), Source(service, provider, model), counters, latency)
         day = entry.at.date()
         for whose in {EVERYBODY, entry.user_id} & set(owners):
-            shard = chance.randrange(shards) if is_sharded(whose) else 0
+            shard = chance.randrange(shards) % len(shards_of(whose))
             for sk, slot in ((day_key(day), entry.quarter), (month_key(day), day.day)):
                 rows.setdefault(Key(f"{whose}#{shard}", sk), Row()).add(entry, slot)
     return rows

@@ -13,7 +13,7 @@ from generation.usage.entries import Counters, Source, total
 from generation.usage.histograms import Histogram
 from generation.usage.ranges import QUARTERS_A_DAY, Range, day_of
 from generation.usage.rows import Cell
-from generation.usage.table import SHARDS, Key, UsageTable, day_key, is_sharded, month_key
+from generation.usage.table import Key, UsageTable, day_key, month_key, shards_of
 
 EPOCH = date(1970, 1, 1)
 
@@ -74,8 +74,7 @@ def _length(day: date) -> int:
 def totals(table: UsageTable, whose: str, wanted: Range, filter_: Filter = Filter()) -> dict[Source, Total]:  # noqa: B008  it is a constant
     """The numbers of a range by source."""
     found: dict[Source, Total] = {}
-    shards = range(SHARDS if is_sharded(whose) else 1)
-    rows = {Key(f"{whose}#{shard}", sk): slots for sk, slots in _plan(wanted).items() for shard in shards}
+    rows = {Key(f"{whose}#{shard}", sk): slots for sk, slots in _plan(wanted).items() for shard in shards_of(whose)}
     for source, counters, latencies in table.sums(rows):
         if filter_.fits(source):
             found.setdefault(source, Total()).add(counters, latencies)
