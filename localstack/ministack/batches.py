@@ -1,18 +1,22 @@
 """A batch of a queue's messages is as large as its event source mapping says: MiniStack 1.5 takes ten at most, at once.
 
 A function that is idle gets what there is without delay, which is sooner than on AWS. One that works on a batch already
-gets the next when that is full, or when its oldest message has waited for the mapping's window.
+gets the next when that is full, or when its oldest message has waited for the mapping's window. As many batches of a
+mapping are worked on at once as there are processors, two at least: more of them are smaller, and only wait.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
+
+AT_ONCE = max(2, os.cpu_count() or 1)
 
 
 def install(sqs: Any, lambda_service: Any) -> None:
     """Put this into MiniStack's `services.sqs`, from where `services.lambda_svc` takes batches."""
-    receive = sqs._receive_messages_for_esm
+    receive, concurrency = sqs._receive_messages_for_esm, lambda_service._sqs_esm_concurrency
 
     def received(queue_url: str, most: int) -> list[dict[str, Any]]:
         with sqs._queues_lock:
@@ -29,7 +33,10 @@ def install(sqs: Any, lambda_service: Any) -> None:
         found: list[dict[str, Any]] = receive(queue_url, most)
         return found
 
-    sqs._receive_messages_for_esm = received
+    def bounded(*arguments: Any) -> int:
+        return min(AT_ONCE, int(concurrency(*arguments)))
+
+    sqs._receive_messages_for_esm, lambda_service._sqs_esm_concurrency = received, bounded
 
 
 def _mapping(lambda_service: Any, queue: str) -> Any:

@@ -36,15 +36,19 @@ def calls() -> tuple[list[dict[str, Any]], list[usage_history.Failed]]:
 
 @pytest.fixture(scope="module")
 def table(calls: tuple[list[Any], list[Any]]) -> UsageTable:
-    """The history, counted in batches, some of them twice and none of them in order."""
+    """The history, counted in batches, some of them twice and none of them in order.
+
+    A batch is of a few days, as batches are: each row that it touches is written anew, which is what takes the time.
+    """
     records, failed = calls
     chance = random.Random(11)
     entries = [of_record(one, makes_pictures=one["service"] == "image") for one in records]
-    entries = usage_history.shuffled(entries + [of_failure(one.message()) for one in failed], chance)
+    entries = sorted(entries + [of_failure(one.message()) for one in failed], key=lambda one: one.id)
+    batches = usage_history.shuffled((entries[start : start + 90] for start in range(0, len(entries), 90)), chance)
     filled = UsageTable(cast(Any, MemoryDynamoDB()), "usage", chance=chance)
-    for start in range(0, len(entries), 90):
-        batch = entries[start : start + 90] + chance.choices(entries[: start + 1], k=5)
-        assert filled.count(batch, Deadline(600)) == {}
+    for number, batch in enumerate(batches):
+        again = chance.choices(batch, k=14) + chance.choices(batches[number - 1], k=1) if number % 3 == 1 else []
+        assert filled.count(usage_history.shuffled(batch + again, chance), Deadline(600)) == {}
     return filled
 
 

@@ -28,8 +28,10 @@ from core import ids
 from core.errors import ServiceUnavailable
 from generation import keys
 from generation.providers import Deadline
+from generation.usage import histograms
 from generation.usage.entries import FORGOTTEN, Entry
-from generation.usage.rows import EVERYBODY, Row, Sum, month_of, sums
+from generation.usage.histograms import Histogram
+from generation.usage.rows import EVERYBODY, Row, Sum, latencies, month_of, sums
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -277,15 +279,29 @@ class UsageTable:
         except _Lost:
             return False
 
-    def sums(self, wanted: Mapping[Key, range | None]) -> Iterator[Sum]:
+    def sums(self, wanted: Mapping[Key, range | None], *, with_latencies: bool = True) -> list[Sum]:
         """By source what the rows hold together in some of their slots, or in all; two reads at once, as a rule."""
-        whole = [key for key, slots in wanted.items() if slots is None]
-        parts = [key for key, slots in wanted.items() if slots is not None]
-        asked = [("pk, sk, s, t", whole), ("pk, sk, c, h", parts)]
+        return list(sums(self._packed(wanted, *(("s, t", "c, h") if with_latencies else ("s", "c")))))
+
+    def overall(self, wanted: Mapping[Key, range | None]) -> tuple[list[Sum], Histogram]:
+        """As ``sums`` without latencies, and those of all sources together, which are less to read."""
+        found = self._packed(wanted, "s, z", "c, a")
+        together = latencies(found)
+        if together is not None:
+            return list(sums(found)), together
+        by_source = self.sums(wanted)
+        return by_source, histograms.total(one.latencies for one in by_source)
+
+    def _packed(
+        self, wanted: Mapping[Key, range | None], of_all: str, of_some: str
+    ) -> list[tuple[Mapping[str, bytes], range | None]]:
+        """The rows, with what is asked for of those that count with all of their slots, and of the others."""
+        asked = [
+            (f"pk, sk, {names}", [key for key, slots in wanted.items() if (slots is None) == is_whole])
+            for names, is_whole in ((of_all, True), (of_some, False))
+        ]
         found = in_parallel(lambda one: self._get(one[1], one[0], consistent=False), [one for one in asked if one[1]])
-        return sums(
-            (_contents(item), wanted[Key(item["pk"]["S"], item["sk"]["S"])]) for items in found for item in items
-        )
+        return [(_contents(item), wanted[Key(item["pk"]["S"], item["sk"]["S"])]) for items in found for item in items]
 
     def all_sums(self, whose: str, first: str, last: str) -> Iterator[Sum]:
         """By source all that somebody's rows between two sort keys hold, both included, of all shards."""
