@@ -221,7 +221,7 @@ def _without(numbers: Mapping[Source, Mapping[int, Any]], slot: int) -> dict[Sou
     return {made_by: slots for made_by, slots in remaining.items() if slots}
 
 
-def _dumps(document: Mapping[str, Any]) -> bytes:
+def _dumps(document: Mapping[Any, Any]) -> bytes:
     return zlib.compress(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode())
 
 
