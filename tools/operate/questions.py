@@ -20,10 +20,9 @@ from localstack import console, environments, services
 from localstack.console import CommandFailed
 from localstack.settings import ROOT
 
-from core import times
-from generation.usage.table import UsageTable
 from tools.calls_view import DAY
 from tools.operate.target import Target
+from tools.sources import add_to_path
 
 _AT_ONCE = 16
 _SUFFIX = "/record.json"
@@ -66,6 +65,10 @@ def write(stack_now: Target, file: Path, first: str, last: str) -> int:
 
 def write_failures(stack_now: Target, file: Path, first: str, last: str) -> int:
     """Write the calls that failed as JSON Lines, with the names of a record; how many there were."""
+    add_to_path()
+    from core import times
+    from generation.usage.table import UsageTable
+
     table = UsageTable(stack_now.client("dynamodb"), stack_now.outputs["UsageTableName"])
     number = 0
     with file.open("w") as lines:

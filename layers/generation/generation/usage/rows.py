@@ -6,7 +6,7 @@ the speed of a JSON parser.
 
 How large a row gets: ``SOURCES`` sources at most, 96 slots at most, 12 numbers and a histogram each. With all of that
 in use, numbers by chance, and 40 buckets in every histogram (latencies that differ by a factor of 45 in every quarter
-of an hour), a row of a day has 355 KB; DynamoDB takes 400. A month's has a third of the slots.
+of an hour), a row of a day has 235 KB; DynamoDB takes 400. A month's has a third of the slots.
 """
 
 import json
