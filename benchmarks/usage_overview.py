@@ -175,7 +175,8 @@ def over_http(sets: Mapping[int, Mapping[Key, Row]], rounds: int) -> bool:
             began = time.perf_counter()
             answer = requests.get(f"{stack.api_url}/analytics/overview", params=RANGE, headers=headers, timeout=60)
             took[size].append(time.perf_counter() - began)
-            if (answer.status_code, answer.json().get("requests")) != (200, size):
+            # The range is of another zone's days than the calls, and so without some of them.
+            if not (answer.ok and 0.99 * size < answer.json()["requests"] <= size):
                 raise AssertionError(answer.text)
     few, much = took.values()
     for size, durations in took.items():
@@ -201,6 +202,7 @@ def main() -> int:
     quick = parser.parse_args().quick
     logging.disable(logging.CRITICAL)
     many, rounds = (MANY // 10, ROUNDS // 10) if quick else (MANY, ROUNDS)
+    print(f"  making the rows of {many:,} calls", flush=True)
     busy = rows_of(many)
     few, much = calm(rows_of(FEW)), calm(busy)
     held = in_memory({(FEW, CALM): few, (many, CALM): much, (many, BUSY): busy}, rounds)

@@ -13,7 +13,7 @@ from itertools import zip_longest
 PER_DECADE = 24
 _ZERO = -1
 """The bucket of no time at all, which is the first one."""
-# Of four buckets one must have calls, for a list of all of them to be read faster than what is in them by number.
+# JSON reads four numbers of a list, or more, in the time of one with its key: so one bucket of four must have calls.
 _SPARSE = 4
 
 Histogram = dict[int, int]
