@@ -15,7 +15,8 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from io import TextIOWrapper
+from typing import Any, cast
 
 import psutil
 from benchmarks.usage_history import whole
@@ -35,6 +36,7 @@ from generation.usage.table import UsageTable
 USERS = 5
 WRITERS = 16
 PATIENCE_SECONDS = 900
+TELL_EVERY_SECONDS = 10.0
 KILL_EVERY_SECONDS = 8.0
 # Those that follow are let live, so that the end comes on a slow machine, too.
 MOST_KILLS = 20
@@ -129,15 +131,31 @@ def killing(platform: Platform, ended: threading.Event, chance: random.Random) -
     return killed
 
 
-def drain(platform: Platform, began: float) -> float:
-    """Wait until the queue has been empty for some looks; the seconds since the beginning."""
+class Progress:
+    """Says every few seconds how far a burst is."""
+
+    def __init__(self, platform: Platform, before: Counters) -> None:
+        self.platform, self.before, self.began, self.written, self.ended = platform, before, time.monotonic(), 0, False
+
+    def seconds(self) -> float:
+        """Since the beginning."""
+        return time.monotonic() - self.began
+
+    def tell(self) -> None:
+        """Until ``ended``."""
+        while not self.ended:
+            time.sleep(TELL_EVERY_SECONDS)
+            counted = self.platform.requests(EVERYBODY).requests - self.before.requests
+            waiting = self.platform.waiting(self.platform.queue)
+            print(f"  {self.seconds():4.0f} s: {self.written} written, {counted} counted, {waiting} in the queue")
+
+
+def drain(platform: Platform, progress: Progress) -> None:
+    """Wait until the queue has been empty for some looks."""
     empty = 0
-    while empty < 3:
-        if time.monotonic() - began > PATIENCE_SECONDS:
-            break
+    while empty < 3 and progress.seconds() < PATIENCE_SECONDS:
         time.sleep(0.5)
         empty = 0 if platform.waiting(platform.queue) else empty + 1
-    return time.monotonic() - began
 
 
 def differences(platform: Platform, wanted: Sequence[Entry], before: Counters) -> list[str]:
@@ -167,6 +185,7 @@ def main() -> int:
     parser.add_argument("--chaos", action="store_true", help="kill those who count, and send messages twice")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    cast(TextIOWrapper, sys.stdout).reconfigure(line_buffering=True)
     chance = random.Random(options.seed)
     platform = Platform()
     wanted = made(options.records, chance)
@@ -180,24 +199,28 @@ def main() -> int:
     try:
         with ThreadPoolExecutor(WRITERS) as pool:
             deaths = ThreadPoolExecutor(1).submit(killing, platform, ended, chance) if options.chaos else None
-            began = time.monotonic()
-            for _ in pool.map(platform.put, wanted):
-                pass
+            progress = Progress(platform, before)
+            threading.Thread(target=progress.tell, daemon=True).start()
+            for number, _ in enumerate(pool.map(platform.put, wanted), 1):
+                progress.written = number
             for _ in pool.map(platform.tell_again, again):
                 pass
-            written = time.monotonic() - began
-            drained = drain(platform, began)
+            written = progress.seconds()
+            drain(platform, progress)
             ended.set()
             killed = deaths.result() if deaths else 0
-        # What was killed last is delivered once more.
-        drained = drain(platform, began) if options.chaos else drained
+        if options.chaos:
+            # What was killed last is delivered once more.
+            drain(platform, progress)
+        drained = progress.seconds()
+        progress.ended = True
     finally:
         ended.set()
         if options.chaos:
             platform.sqs.set_queue_attributes(QueueUrl=platform.queue, Attributes={"VisibilityTimeout": "180"})
     written_text = f"{len(wanted)} records of {len(SERVICES)} services and {USERS} users written in {written:.0f} s"
     print(f"  {written_text}, {len(again)} told twice, {killed} processes killed")
-    print(f"  the queue was empty {drained - written:.0f} s later")
+    print(f"  the queue was empty {drained - written:.0f} s later, {drained:.0f} s after the first was written")
     found = differences(platform, [entry(one) for one in wanted], before)
     print("\n".join(f"  {one}" for one in found or ["nothing lost, nothing counted twice, no dead letters"]))
     return int(bool(found))

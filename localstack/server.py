@@ -26,6 +26,8 @@ from localstack.ministack.emulator import Emulator
 logger = logging.getLogger("platform")
 
 SAVE_SECONDS = 15
+# A large state on a busy machine takes long to copy, and nothing else goes on meanwhile.
+PAUSES_FOR_A_SAVE = 20
 GRACE_SECONDS = 3
 
 
@@ -91,13 +93,16 @@ async def _serve(config: settings.Settings, instance: Instance) -> None:
 
     async def save_regularly() -> None:
         """A killed process loses only what happened since."""
+        took = 0.0
         while True:
-            await asyncio.sleep(SAVE_SECONDS)
+            await asyncio.sleep(max(SAVE_SECONDS, PAUSES_FOR_A_SAVE * took))
+            began = time.monotonic()
             try:
                 await emulator.save(everything=False)
             except (OSError, RuntimeError):
                 # A full disk, or a state that never held still: the next time may be better.
                 logger.exception("the platform's state could not be saved")
+            took = time.monotonic() - began
 
     saving = asyncio.create_task(save_regularly())
     instance.describe(os.getpid(), config, legacy_ports)

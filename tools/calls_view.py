@@ -1,4 +1,8 @@
-"""The view `calls` of all records, for questions in SQL: the same columns in Athena, on AWS, and in DuckDB, here."""
+"""What questions in SQL are asked of: the view `calls` of all records, with the same columns in Athena and DuckDB.
+
+Calls that failed have no record. DuckDB has those that were counted as `failures`, from the ledger of usage, which is
+in DynamoDB, where Athena does not look.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 VIEW = "calls"
+FAILURES = "failures"
 
 Shape = Mapping[str, "str | Shape"]
 # What of a record.json is read, with the types as Hive writes them.
@@ -58,6 +63,11 @@ COLUMNS = (
     ("finish_reason", "meta.params.finishReason", "varchar"),
     ("session_id", "meta.params.sessionId", "varchar"),
 )
+# Columns of failures: those that a call has of whose record there is nothing.
+FAILURE_COLUMNS = tuple(
+    one for one in COLUMNS if one[0] in ("id", DAY, _MADE_AT, "user_id", "service", "provider", "model")
+)
+_MADE_AT_IN_DUCKDB = "createdAt::TIMESTAMPTZ AT TIME ZONE 'UTC'"
 _DUCKDB_TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "double": "DOUBLE"}
 
 
@@ -105,7 +115,18 @@ def duckdb(shape: str | Shape) -> str:
 
 def duckdb_view(file: str) -> str:
     """The statement that makes the view over a file of records as JSON Lines, each with its day."""
-    columns = ", ".join(f"{name}: '{duckdb(kind)}'" for name, kind in {**RECORD, DAY: "string"}.items())
-    source = f"read_json('{file}', format = 'newline_delimited', columns = {{{columns}}})"
-    made_at = "createdAt::TIMESTAMPTZ AT TIME ZONE 'UTC'"
-    return f"CREATE TABLE {VIEW} AS {select([source], made_at)}"
+    return f"CREATE TABLE {VIEW} AS {select([_json(file, {**RECORD, DAY: 'string'})], _MADE_AT_IN_DUCKDB)}"
+
+
+def duckdb_failures(file: str) -> str:
+    """The statement that makes the table of failed calls over a file of them as JSON Lines, named as in a record."""
+    shape = {place: "string" for _, place, _ in FAILURE_COLUMNS}
+    listed = ", ".join(
+        f"{_MADE_AT_IN_DUCKDB if name == _MADE_AT else place} AS {name}" for name, place, _ in FAILURE_COLUMNS
+    )
+    return f"CREATE TABLE {FAILURES} AS SELECT {listed} FROM {_json(file, shape)}"  # noqa: S608  of names in here
+
+
+def _json(file: str, shape: Mapping[str, str | Shape]) -> str:
+    columns = ", ".join(f"{name}: '{duckdb(kind)}'" for name, kind in shape.items())
+    return f"read_json('{file}', format = 'newline_delimited', columns = {{{columns}}})"

@@ -1,4 +1,4 @@
-"""`python -m tools.operate.duck FILE SQL`: answer a query over a file of records. Runs where DuckDB is."""
+"""`python -m tools.operate.duck RECORDS FAILURES SQL`: answer a query over two files. Runs where DuckDB is."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from tools import calls_view
 MOST_ROWS = 1000
 
 
-def main(file: str, sql: str) -> int:
+def main(records: str, failures: str, sql: str) -> int:
     """Print the answer as a table; the exit status."""
     connection = duckdb.connect()
-    connection.execute(calls_view.duckdb_view(file))
+    connection.execute(calls_view.duckdb_view(records))
+    connection.execute(calls_view.duckdb_failures(failures))
     try:
         answer = connection.sql(sql)
         if answer is not None:

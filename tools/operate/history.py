@@ -22,6 +22,7 @@ KINDS = {
     "differing": "lines that are not what their record says",
     "unreadable": "records that are not valid",
 }
+_MOST = 10
 USAGE = "usage"
 """What the queue of usage is called among the services, whose calls it counts all together."""
 
@@ -103,11 +104,24 @@ def redrive(stack_now: Target, name: str) -> None:
 
 
 def _move(sqs: Any, source: str, destination: str) -> int:
-    """Move what is there. A message is removed from the source when the destination has it, never before."""
-    moved = 0
-    while messages := sqs.receive_message(QueueUrl=source, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages"):
-        for message in messages:
-            sqs.send_message(QueueUrl=destination, MessageBody=message["Body"])
-            sqs.delete_message(QueueUrl=source, ReceiptHandle=message["ReceiptHandle"])
-            moved += 1
+    """Move what is there, ten at a time. A message is removed from the source when the destination has it.
+
+    Raises CommandFailed when the destination refused some: these stay where they are.
+    """
+    moved, refused = 0, []
+    while messages := sqs.receive_message(QueueUrl=source, MaxNumberOfMessages=_MOST, WaitTimeSeconds=1).get(
+        "Messages"
+    ):
+        entries = [{"Id": str(place), "MessageBody": one["Body"]} for place, one in enumerate(messages)]
+        answer = sqs.send_message_batch(QueueUrl=destination, Entries=entries)
+        refused += [one.get("Message", one["Code"]) for one in answer.get("Failed", ())]
+        sent = [
+            {"Id": one["Id"], "ReceiptHandle": messages[int(one["Id"])]["ReceiptHandle"]}
+            for one in answer.get("Successful", ())
+        ]
+        if sent:
+            sqs.delete_message_batch(QueueUrl=source, Entries=sent)
+        moved += len(sent)
+    if refused:
+        raise CommandFailed("redrive", f"{len(refused)} were refused: {refused[0]}", f"{moved} moved; run it again")
     return moved

@@ -145,6 +145,17 @@ def template(meeting: Path, seconds: float) -> dict[str, Any]:
             "Forking": function("handler", {}),
             "Muttering": function("handler", {}),
             "Streaming": function("stream", {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/streaming-runtime"}),
+            "Queue": {"Type": "AWS::SQS::Queue"},
+            "Mapping": {
+                "Type": "AWS::Lambda::EventSourceMapping",
+                "Properties": {
+                    "EventSourceArn": {"Fn::GetAtt": ["Queue", "Arn"]},
+                    "FunctionName": {"Ref": "Function"},
+                    "BatchSize": 20,
+                    "MaximumBatchingWindowInSeconds": 1,
+                    "Enabled": False,
+                },
+            },
             "FunctionPermission": permission("Function"),
             "StreamingPermission": permission("Streaming"),
             "Api": {

@@ -137,6 +137,24 @@ def a_call_waits_for_what_is_logged_after_it(ministack: MiniStack, _folder: Path
     return any(word in log for word, log in zip(words, logs, strict=True))
 
 
+@fault("batches.install")
+def a_batch_of_messages_is_smaller_than_its_mapping_says(ministack: MiniStack, _folder: Path) -> bool:
+    sqs, functions = ministack.client("sqs"), ministack.client("lambda")
+    queue = ministack.resources["Queue"]
+    for number in range(20):
+        sqs.send_message(QueueUrl=queue, MessageBody=str(number))
+    mapping = ministack.resources["Mapping"]
+    functions.update_event_source_mapping(UUID=mapping, Enabled=True)
+
+    def result() -> str:
+        found = functions.get_event_source_mapping(UUID=mapping).get("LastProcessingResult", "")
+        return found if found.startswith("OK") else ""
+
+    told = eventually(result)
+    assert told, "no batch came"
+    return told != "OK - 20 records"
+
+
 @fault("streaming._import_transfer_mode")
 def a_definition_says_nothing_of_transfer_and_time(ministack: MiniStack, _folder: Path) -> bool:
     gateway = ministack.client("apigateway")

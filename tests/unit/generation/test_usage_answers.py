@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from generation.providers import Deadline
-from generation.usage import answers, ranges, reading
+from generation.usage import answers, histograms, ranges, reading, rows
 from generation.usage.entries import of_failure, of_record
 from generation.usage.ranges import Range
 from generation.usage.reading import Filter
@@ -36,15 +36,19 @@ def calls() -> tuple[list[dict[str, Any]], list[usage_history.Failed]]:
 
 @pytest.fixture(scope="module")
 def table(calls: tuple[list[Any], list[Any]]) -> UsageTable:
-    """The history, counted in batches, some of them twice and none of them in order."""
+    """The history, counted in batches, some of them twice and none of them in order.
+
+    A batch is of a few days, as batches are: each row that it touches is written anew, which is what takes the time.
+    """
     records, failed = calls
     chance = random.Random(11)
     entries = [of_record(one, makes_pictures=one["service"] == "image") for one in records]
-    entries = usage_history.shuffled(entries + [of_failure(one.message()) for one in failed], chance)
+    entries = sorted(entries + [of_failure(one.message()) for one in failed], key=lambda one: one.id)
+    batches = usage_history.shuffled((entries[start : start + 90] for start in range(0, len(entries), 90)), chance)
     filled = UsageTable(cast(Any, MemoryDynamoDB()), "usage", chance=chance)
-    for start in range(0, len(entries), 90):
-        batch = entries[start : start + 90] + chance.choices(entries[: start + 1], k=5)
-        assert filled.count(batch, Deadline(600)) == {}
+    for number, batch in enumerate(batches):
+        again = chance.choices(batch, k=14) + chance.choices(batches[number - 1], k=1) if number % 3 == 1 else []
+        assert filled.count(usage_history.shuffled(batch + again, chance), Deadline(600)) == {}
     return filled
 
 
@@ -130,6 +134,28 @@ def test_filters_leave_out_everything_else(table: UsageTable, calls: Any) -> Non
     assert (answer["requests"], answer["audioSeconds"]) == (group.requests, group.audio_seconds())
     assert answer["latencyMs"]["p95"] == pytest.approx(group.percentile(95), rel=0.05)
     assert answer["topServices"] == [{"service": "tts", "requests": group.requests}]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_rows_of_before_their_latencies_were_kept_together_give_the_same(table: UsageTable, zone: str) -> None:
+    def by_number(content: bytes) -> bytes:
+        return rows._dumps(
+            {
+                source: {slot: histograms.total([one]) for slot, one in slots.items()}
+                for source, slots in rows._loads(content).items()
+            }
+        )
+
+    before = MemoryDynamoDB()
+    for key, item in cast(Any, table.client).items.items():
+        kept = {name: value for name, value in item.items() if name not in ("a", "z")}
+        before.items[key] = kept | {name: {"B": by_number(kept[name]["B"])} for name in ("h", "t") if name in kept}
+    old = UsageTable(cast(Any, before), "usage")
+    for ask in (answers.overview, answers.performance):
+        options: Any = {"with_users": True} if ask is answers.overview else {}
+        size: Any = () if ask is answers.overview else ("day",)
+        wanted = [EVERYBODY, _range(zone), *size, Filter()]
+        assert ask(old, *wanted, **options) == ask(table, *wanted, **options)
 
 
 def test_no_data_is_told_from_zero(table: UsageTable) -> None:

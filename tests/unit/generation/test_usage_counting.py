@@ -190,12 +190,17 @@ def test_chaos_loses_and_doubles_nothing(seed: int) -> None:
         assert _requests(usage, user) == sum(one.user_id == user for one in entries)
 
 
-def test_a_calm_platform_has_one_shard_and_a_busy_one_more() -> None:
+@pytest.mark.parametrize("whose", [EVERYBODY, USERS[1]])
+def test_a_calm_platform_has_one_shard_and_a_busy_one_more(whose: str) -> None:
     memory = MemoryDynamoDB()
-    usage = _table(memory)
+    usage = _table(memory, 1)
+
+    def shards() -> set[str]:
+        return {pk for pk, _ in memory.items if pk.startswith(whose)}
+
     for entry in _entries(5):
         usage.count([entry], Deadline(PATIENT))
-    assert {pk for pk, _ in memory.items if pk.startswith(EVERYBODY)} == {f"{EVERYBODY}#0"}
+    assert shards() == {f"{whose}#0"}
     left = [4]
 
     def fault(operation: str, when: str) -> None:
@@ -205,8 +210,11 @@ def test_a_calm_platform_has_one_shard_and_a_busy_one_more() -> None:
 
     memory.fault = fault
     usage.count([_entries(6)[5]], Deadline(PATIENT))
-    assert len({pk for pk, _ in memory.items if pk.startswith(EVERYBODY)}) == 2
-    assert _requests(usage) == 6
+    assert len(shards()) == 2
+    # Nobody else is in the way there, so it stays.
+    usage.count(_entries(9)[6:], Deadline(PATIENT))
+    assert len(shards()) == 2
+    assert _requests(usage, whose) == 9
 
 
 def test_memory_does_as_moto_does() -> None:

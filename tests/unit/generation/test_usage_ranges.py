@@ -1,5 +1,6 @@
 """Days are as long as the zone has them, and what is not a quarter of an hour is refused."""
 
+import json
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -120,3 +121,12 @@ def test_every_latency_of_an_hour_is_told_within_five_percent() -> None:
         told = histograms.percentile({histograms.bucket(latency): 1}, 50)
         assert told is not None
         assert abs(told - latency) <= 0.05 * latency, latency
+
+
+def test_histograms_are_kept_as_what_is_shorter_and_add_up_all_the_same() -> None:
+    full, sparse, empty = {number: number + 2 for number in range(-1, 60)}, {-1: 1, 80: 3}, {}
+    kept = [histograms.packed(one) for one in (full, sparse, empty)]
+    assert [type(one) for one in kept] == [list, dict, list]
+    assert histograms.total(kept[:1]) == full
+    assert histograms.total(json.loads(json.dumps(kept))) == full | {-1: 2, 80: 3}
+    assert histograms.total([]) == {}

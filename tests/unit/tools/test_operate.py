@@ -49,22 +49,35 @@ def test_every_list_is_among_the_protected_routes() -> None:
 
 
 class Queues:
-    """Dead-letter queues with a message each; what was sent where."""
+    """Dead-letter queues with a message each, or as many as are given; what was sent where, and what was removed."""
 
     def __init__(self) -> None:
         self.sent: list[str] = []
-        self.waiting: dict[str, list[dict[str, str]]] = {}
+        self.removed: list[str] = []
+        self.calls = 0
+        self.refused: set[str] = set()
+        self.waiting: dict[str, list[str]] = {}
 
-    def receive_message(self, QueueUrl: str, **_options: Any) -> dict[str, Any]:  # noqa: N803
-        taken = self.waiting.setdefault(QueueUrl, [{"Body": QueueUrl, "ReceiptHandle": "1"}])
-        self.waiting[QueueUrl] = []
-        return {"Messages": taken}
+    def receive_message(self, QueueUrl: str, MaxNumberOfMessages: int, **_options: Any) -> dict[str, Any]:  # noqa: N803
+        # What was not removed does not come back before its time.
+        waiting = self.waiting.setdefault(QueueUrl, [QueueUrl])
+        taken, self.waiting[QueueUrl] = waiting[:MaxNumberOfMessages], waiting[MaxNumberOfMessages:]
+        return {"Messages": [{"Body": body, "ReceiptHandle": body} for body in taken]} if taken else {}
 
-    def send_message(self, QueueUrl: str, MessageBody: str) -> None:  # noqa: N803
-        self.sent.append(f"{MessageBody} -> {QueueUrl}")
+    def send_message_batch(self, QueueUrl: str, Entries: list[dict[str, str]]) -> dict[str, Any]:  # noqa: N803
+        assert len({entry["Id"] for entry in Entries}) == len(Entries) <= 10
+        self.calls += 1
+        answer: dict[str, Any] = {"Successful": [], "Failed": []}
+        for entry in Entries:
+            if entry["MessageBody"] in self.refused:
+                answer["Failed"].append({"Id": entry["Id"], "Code": "InternalError", "SenderFault": False})
+            else:
+                self.sent.append(f"{entry['MessageBody']} -> {QueueUrl}")
+                answer["Successful"].append({"Id": entry["Id"]})
+        return answer
 
-    def delete_message(self, **_options: Any) -> None:
-        pass
+    def delete_message_batch(self, QueueUrl: str, Entries: list[dict[str, str]]) -> None:  # noqa: N803
+        self.removed += [entry["ReceiptHandle"] for entry in Entries]
 
 
 @pytest.fixture
@@ -95,6 +108,23 @@ def test_dead_letters_go_back_for_all_services_or_for_one(queues: Queues) -> Non
         queues.sent.clear()
         history.redrive(stack_of(*every), name)
         assert queues.sent == [f"{name}-dead -> {name}-queue"]
+
+
+def test_dead_letters_go_back_ten_at_a_time_and_those_that_are_refused_stay(queues: Queues) -> None:
+    bodies = [f"message-{number}" for number in range(25)]
+    queues.waiting["usage-dead"] = list(bodies)
+    history.redrive(stack_of(), "usage")
+    assert queues.sent == [f"{body} -> usage-queue" for body in bodies]
+    assert queues.calls == 3
+    assert queues.removed == bodies
+
+    queues.waiting["usage-dead"], queues.refused = bodies[:4], {bodies[2]}
+    queues.sent.clear()
+    queues.removed.clear()
+    with pytest.raises(CommandFailed, match="1 were refused: InternalError"):
+        history.redrive(stack_of(), "usage")
+    assert queues.sent == [f"{body} -> usage-queue" for body in (*bodies[:2], bodies[3])]
+    assert queues.removed == [*bodies[:2], bodies[3]]
 
 
 @pytest.mark.parametrize("command", ["verify-index", "reindex", "redrive"])

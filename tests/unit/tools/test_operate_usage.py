@@ -4,15 +4,22 @@ import io
 import json
 import stat
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from localstack.console import CommandFailed
 from tests.services import SERVICES
-from tools.calls_view import DAY
+from tests.unit.generation.memory_dynamodb import MemoryDynamoDB
+from tests.unit.generation.samples import identifier
+from tools.calls_view import DAY, FAILURE_COLUMNS
 from tools.operate import __main__ as command_line
 from tools.operate import history, questions, target, usage
+
+from generation.providers import Deadline
+from generation.usage.entries import Counters, Entry, of_failure
+from generation.usage.table import UsageTable
 
 TOKEN = "the-scrape-token"
 DAYS = ("2026-11-20", "2026-11-22")
@@ -40,7 +47,12 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Callable[..., target.Target]:
 
     def made(**clients: Any) -> target.Target:
         monkeypatch.setattr(target.Target, "client", lambda _self, name: clients[name])
-        outputs = {"RecountFunctionName": "recount", "ForgetFunctionName": "forget", "ScrapeTokenArn": "arn"}
+        outputs = {
+            "RecountFunctionName": "recount",
+            "ForgetFunctionName": "forget",
+            "ScrapeTokenArn": "arn",
+            "UsageTableName": "usage",
+        }
         outputs |= {f"{service.pascal}BucketName": service.name for service in SERVICES}
         return target.Target(None, outputs | {"ApiUrl": "https://api"}, {})
 
@@ -164,3 +176,24 @@ def test_questions_are_asked_of_the_records_of_all_services_of_these_days(stack:
     assert {(one["service"], one[DAY]) for one in found} == {
         (service.name, day) for service in SERVICES for day in ("2026/11/20", "2026/11/21", "2026/11/22")
     }
+
+
+def test_failed_calls_of_these_days_are_asked_for_beside_the_records(stack: Any, tmp_path: Path) -> None:
+    memory = MemoryDynamoDB()
+    moment = int(datetime(2026, 11, 20, 23, 59, tzinfo=UTC).timestamp() * 1000)
+    day = 86_400_000
+    failed, later, much_later, served = (
+        identifier(at, 1) for at in (moment, moment + day, moment + 3 * day, moment + 1)
+    )
+    message = {"userId": "anonymous", "service": "image", "provider": "painter", "model": "brush"}
+    entries = [of_failure({"id": one, **message}) for one in (failed, later, much_later)]
+    entries.append(Entry(served, "anonymous", entries[0].source, Counters(1, last=moment + 1), 100))
+    UsageTable(cast(Any, memory), "usage").count(entries, Deadline(60))
+    file = tmp_path / "failures.jsonl"
+    assert questions.write_failures(stack(dynamodb=memory), file, *DAYS) == 2
+    found = [json.loads(line) for line in file.read_text().splitlines()]
+    assert found == [
+        {"id": failed, **message, "createdAt": "2026-11-20T23:59:00.000Z", DAY: "2026/11/20"},
+        {"id": later, **message, "createdAt": "2026-11-21T23:59:00.000Z", DAY: "2026/11/21"},
+    ]
+    assert {place for _, place, _ in FAILURE_COLUMNS} == found[0].keys()

@@ -174,6 +174,9 @@ def test_athena_and_duckdb_have_a_view_with_the_same_columns() -> None:
     for query in (stored["originalSql"], calls_view.duckdb_view("file")):
         assert re.findall(r" AS (\w+)(?=,| FROM)", query)[: len(names)] == names
     assert all(f"FROM {service.name}_records" in stored["originalSql"] for service in SERVICES)
+    # What of a failed call is known is called as it is of the others.
+    failures = re.findall(r" AS (\w+)(?=,| FROM)", calls_view.duckdb_failures("file"))
+    assert failures == [name for name in names if name in failures] == ["id", "day", *names[2:7]]
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=[service.name for service in SERVICES])

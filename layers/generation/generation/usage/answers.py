@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from core import times
 from core.errors import FieldError, Unprocessable
 from generation.usage import histograms, reading
 from generation.usage.entries import MICRO, Counters, Source, total
+from generation.usage.histograms import Histogram
 from generation.usage.ranges import Bound, Range
 from generation.usage.reading import Filter, Total
 from generation.usage.rows import EVERYBODY
@@ -24,9 +25,12 @@ Answer = dict[str, Any]
 
 def overview(table: UsageTable, whose: str, wanted: Range, filter_: Filter, *, with_users: bool) -> Answer:
     """Totals of a range, and what was used most; by whom, too, for administrators."""
-    by_source = reading.totals(table, whose, wanted, filter_)
-    whole = _sum(by_source.values())
-    counters = whole.counters
+    if filter_ == Filter():
+        by_source, latencies = reading.overall(table, whose, wanted)
+    else:
+        by_source = reading.totals(table, whose, wanted, filter_)
+        latencies = histograms.total(one.latencies for one in by_source.values())
+    counters = total(one.counters for one in by_source.values())
     answer: Answer = {
         "requests": counters.requests,
         "succeeded": counters.succeeded,
@@ -39,7 +43,7 @@ def overview(table: UsageTable, whose: str, wanted: Range, filter_: Filter, *, w
         "pictures": counters.pictures,
         "usd": _usd(counters),
         "unpriced": counters.unpriced,
-        "latencyMs": _percentiles(whole),
+        "latencyMs": _percentiles(latencies),
         "topServices": [
             {"service": service, "requests": found.counters.requests}
             for service, found in _most(_grouped(by_source, lambda source: source.service), lambda one: one.counters)
@@ -116,8 +120,8 @@ def performance(table: UsageTable, whose: str, wanted: Range, size: str | None, 
 
 def costs(table: UsageTable, whose: str, wanted: Range, filter_: Filter) -> Answer:
     """What each source was used for, and what that cost."""
-    found = reading.totals(table, whose, wanted, filter_)
-    whole = _sum(found.values()).counters
+    found = reading.totals(table, whose, wanted, filter_, with_latencies=False)
+    whole = total(one.counters for one in found.values())
     return {
         "usd": _usd(whole),
         "unpriced": whole.unpriced,
@@ -194,12 +198,12 @@ def _speed(source: Source, found: Total) -> Row:
         "failed": counters.failed,
         "errorRate": _rate(counters.failed, counters.requests),
         "fallbackRate": _rate(counters.fallbacks, counters.succeeded),
-        "latencyMs": _percentiles(found),
+        "latencyMs": _percentiles(found.latencies),
     }
 
 
-def _percentiles(found: Total) -> dict[str, float | None]:
-    return {f"p{percent}": histograms.percentile(found.latencies, percent) for percent in (50, 95, 99)}
+def _percentiles(latencies: Histogram) -> dict[str, float | None]:
+    return {f"p{percent}": histograms.percentile(latencies, percent) for percent in (50, 95, 99)}
 
 
 def _rate(part: int, whole: int) -> float | None:
@@ -211,14 +215,6 @@ def _usd(counters: Counters) -> float | None:
     if counters.unpriced and counters.unpriced == counters.succeeded:
         return None
     return counters.micro_usd / MICRO
-
-
-def _sum(several: Iterable[Total]) -> Total:
-    listed = list(several)
-    whole = Total(total(one.counters for one in listed))
-    for one in listed:
-        histograms.add(whole.latencies, one.latencies)
-    return whole
 
 
 def _grouped(by_source: Mapping[Source, Total], name: Callable[[Source], Any]) -> dict[Any, Total]:

@@ -7,13 +7,18 @@ in it, so the answer is, too, whatever the distribution and however many histogr
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import zip_longest
 
 PER_DECADE = 24
 _ZERO = -1
-"""The bucket of no time at all."""
+"""The bucket of no time at all, which is the first one."""
+# JSON reads four numbers of a list, or more, in the time of one with its key: so one bucket of four must have calls.
+_SPARSE = 4
 
 Histogram = dict[int, int]
+Packed = list[int] | Mapping[str, int] | Mapping[int, int]
+"""A histogram as JSON keeps it: the calls of each bucket from the first one on or, where most are empty, by number."""
 
 
 def bucket(milliseconds: int) -> int:
@@ -30,6 +35,31 @@ def add(total: Histogram, other: Mapping[int, int]) -> None:
     """Add the calls of another histogram."""
     for number, count in other.items():
         total[number] = total.get(number, 0) + count
+
+
+def packed(histogram: Histogram) -> Packed:
+    """The histogram as JSON keeps it."""
+    last = max(histogram, default=_ZERO)
+    if len(histogram) * _SPARSE < last:
+        return histogram
+    return [histogram.get(number, 0) for number in range(_ZERO, last + 1)]
+
+
+def total(several: Iterable[Packed]) -> Histogram:
+    """All of them together. Lists are added column by column: a year has some hundred of them."""
+    lists: list[list[int]] = []
+    together: Histogram = {}
+    for one in several:
+        if isinstance(one, list):
+            lists.append(one)
+        else:
+            for key, count in one.items():
+                number = int(key)
+                together[number] = together.get(number, 0) + count
+    for number, count in enumerate(map(sum, zip_longest(*lists, fillvalue=0)), _ZERO):
+        if count:
+            together[number] = together.get(number, 0) + count
+    return together
 
 
 def percentile(histogram: Mapping[int, int], percent: int) -> float | None:

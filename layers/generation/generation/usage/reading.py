@@ -13,7 +13,7 @@ from generation.usage.entries import Counters, Source, total
 from generation.usage.histograms import Histogram
 from generation.usage.ranges import QUARTERS_A_DAY, Range, day_of
 from generation.usage.rows import Cell
-from generation.usage.table import SHARDS, Key, UsageTable, day_key, is_sharded, month_key
+from generation.usage.table import Key, UsageTable, day_key, month_key, shards_of
 
 EPOCH = date(1970, 1, 1)
 
@@ -49,13 +49,13 @@ def _plan(wanted: Range) -> dict[str, range | None]:
     These are months, of the first and the last of which only some days may be in it, and days that are cut.
     """
     whole_days = range(-(-wanted.start // QUARTERS_A_DAY), wanted.end // QUARTERS_A_DAY)
-    months: dict[str, list[date]] = {}
-    for number in whole_days:
-        months.setdefault(month_key(day_of(number)), []).append(day_of(number))
-    plan: dict[str, range | None] = {
-        sk: None if len(days) == _length(days[0]) else range(days[0].day, days[-1].day + 1)
-        for sk, days in months.items()
-    }
+    plan: dict[str, range | None] = {}
+    number = whole_days.start
+    while number < whole_days.stop:
+        day = day_of(number)
+        days = min(_length(day) - day.day + 1, whole_days.stop - number)
+        plan[month_key(day)] = None if days == _length(day) else range(day.day, day.day + days)
+        number += days
     touched = (
         {wanted.start // QUARTERS_A_DAY, (wanted.end - 1) // QUARTERS_A_DAY} if wanted.end > wanted.start else set()
     )
@@ -71,15 +71,22 @@ def _length(day: date) -> int:
     return (following - day.replace(day=1)).days
 
 
-def totals(table: UsageTable, whose: str, wanted: Range, filter_: Filter = Filter()) -> dict[Source, Total]:  # noqa: B008  it is a constant
+def totals(
+    table: UsageTable, whose: str, wanted: Range, filter_: Filter, *, with_latencies: bool = True
+) -> dict[Source, Total]:
     """The numbers of a range by source."""
-    found: dict[Source, Total] = {}
-    shards = range(SHARDS if is_sharded(whose) else 1)
-    rows = {Key(f"{whose}#{shard}", sk): slots for sk, slots in _plan(wanted).items() for shard in shards}
-    for source, counters, latencies in table.sums(rows):
-        if filter_.fits(source):
-            found.setdefault(source, Total()).add(counters, latencies)
-    return found
+    found = table.sums(_rows(whose, wanted), with_latencies=with_latencies)
+    return {one.source: Total(one.counters, one.latencies) for one in found if filter_.fits(one.source)}
+
+
+def overall(table: UsageTable, whose: str, wanted: Range) -> tuple[dict[Source, Total], Histogram]:
+    """The numbers of a range by source, without latencies, and the latencies of all sources together."""
+    found, latencies = table.overall(_rows(whose, wanted))
+    return {one.source: Total(one.counters) for one in found}, latencies
+
+
+def _rows(whose: str, wanted: Range) -> dict[Key, range | None]:
+    return {Key(f"{whose}#{shard}", sk): slots for sk, slots in _plan(wanted).items() for shard in shards_of(whose)}
 
 
 def series(

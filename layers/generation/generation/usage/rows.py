@@ -6,7 +6,7 @@ the speed of a JSON parser.
 
 How large a row gets: ``SOURCES`` sources at most, 96 slots at most, 12 numbers and a histogram each. With all of that
 in use, numbers by chance, and 40 buckets in every histogram (latencies that differ by a factor of 45 in every quarter
-of an hour), a row of a day has 355 KB; DynamoDB takes 400. A month's has a third of the slots.
+of an hour), a row of a day has 235 KB; DynamoDB takes 400. A month's has a third of the slots.
 """
 
 import json
@@ -95,8 +95,19 @@ class Row:
         return self
 
     def pack(self) -> dict[str, bytes]:
-        """The row as the table keeps it: counters as ``c``, latencies as ``h``; of all slots together ``s``, ``t``."""
+        """The row as the table keeps it.
+
+        ``c`` are the counters by source and slot, ``h`` the latencies, and ``s`` and ``t`` the same of all slots
+        together; ``a`` are the latencies by slot of all sources together, and ``z`` those of all slots.
+        """
+        by_slot: dict[int, list[Histogram]] = {}
+        for slots in self.latencies.values():
+            for slot, found in slots.items():
+                by_slot.setdefault(slot, []).append(found)
+        together = {slot: histograms.total(several) for slot, several in by_slot.items()}
         return {
+            "a": _dumps({slot: histograms.packed(found) for slot, found in together.items()}),
+            "z": _dumps({0: histograms.packed(histograms.total(together.values()))}),
             "s": _dumps({_name(one): packed(total(slots.values())) for one, slots in self.counters.items()}),
             "c": _dumps(
                 {
@@ -104,8 +115,18 @@ class Row:
                     for one, slots in self.counters.items()
                 }
             ),
-            "h": _dumps({_name(one): slots for one, slots in self.latencies.items()}),
-            "t": _dumps({_name(one): {0: _sum(slots.values())} for one, slots in self.latencies.items()}),
+            "h": _dumps(
+                {
+                    _name(one): {slot: histograms.packed(found) for slot, found in slots.items()}
+                    for one, slots in self.latencies.items()
+                }
+            ),
+            "t": _dumps(
+                {
+                    _name(one): {0: histograms.packed(histograms.total(slots.values()))}
+                    for one, slots in self.latencies.items()
+                }
+            ),
         }
 
     @classmethod
@@ -118,10 +139,7 @@ class Row:
                 for name, slots in _loads(item["c"]).items()
             },
             {
-                _source(name): {
-                    int(slot): {int(number): count for number, count in histogram.items()}
-                    for slot, histogram in slots.items()
-                }
+                _source(name): {int(slot): histograms.total([histogram]) for slot, histogram in slots.items()}
                 for name, slots in (_loads(item[latencies]) if latencies else {}).items()
             },
         )
@@ -134,25 +152,39 @@ def sums(packed_rows: Iterable[tuple[Mapping[str, bytes], range | None]]) -> Ite
     they are: a year is read in a moment.
     """
     numbers: dict[str, list[list[int]]] = {}
-    latencies: dict[str, dict[str, int]] = {}
+    latencies: dict[str, list[histograms.Packed]] = {}
     for item, slots in packed_rows:
         if slots is None:
             for name, found in _loads(item["s"]).items():
                 numbers.setdefault(name, []).append(found)
         else:
             for name, by_slot in _loads(item["c"]).items():
-                numbers.setdefault(name, []).extend(found for slot, found in by_slot.items() if int(slot) in slots)
+                numbers.setdefault(name, []).extend(_within(by_slot, slots))
         kind = "t" if slots is None else "h"
         for name, by_slot in (_loads(item[kind]) if kind in item else {}).items():
-            together = latencies.setdefault(name, {})
-            for slot, histogram in by_slot.items():
-                if slots is None or int(slot) in slots:
-                    for number, count in histogram.items():
-                        together[number] = together.get(number, 0) + count
+            latencies.setdefault(name, []).extend(by_slot.values() if slots is None else _within(by_slot, slots))
     for name, lists in numbers.items():
         if lists:
-            histogram = {int(number): count for number, count in latencies.get(name, {}).items()}
-            yield Sum(_source(name), _total(lists), histogram)
+            yield Sum(_source(name), _total(lists), histograms.total(latencies.get(name, ())))
+
+
+def latencies(packed_rows: Iterable[tuple[Mapping[str, bytes], range | None]]) -> Histogram | None:
+    """The latencies that packed rows hold together, of all sources; None when one does not have them.
+
+    Rows that were last written before there were ``a`` and ``z`` have not.
+    """
+    found: list[histograms.Packed] = []
+    for item, slots in packed_rows:
+        kind = "z" if slots is None else "a"
+        if kind not in item:
+            return None
+        by_slot = _loads(item[kind])
+        found.extend(by_slot.values() if slots is None else _within(by_slot, slots))
+    return histograms.total(found)
+
+
+def _within(by_slot: Mapping[str, Any], slots: range) -> list[Any]:
+    return [by_slot[slot] for slot in map(str, slots) if slot in by_slot]
 
 
 def _total(lists: Iterable[list[int]]) -> Counters:
@@ -189,14 +221,7 @@ def _without(numbers: Mapping[Source, Mapping[int, Any]], slot: int) -> dict[Sou
     return {made_by: slots for made_by, slots in remaining.items() if slots}
 
 
-def _sum(several: Iterable[Histogram]) -> Histogram:
-    together: Histogram = {}
-    for one in several:
-        histograms.add(together, one)
-    return together
-
-
-def _dumps(document: Mapping[str, Any]) -> bytes:
+def _dumps(document: Mapping[Any, Any]) -> bytes:
     return zlib.compress(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode())
 
 
@@ -205,6 +230,7 @@ def _loads(content: bytes) -> dict[str, Any]:
     return document
 
 
+@lru_cache(maxsize=1024)
 def _name(made_by: Source) -> str:
     return json.dumps(made_by, ensure_ascii=False, separators=(",", ":"))
 

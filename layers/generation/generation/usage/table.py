@@ -6,8 +6,8 @@
 An entry and all rows that it belongs to are written in one transaction, on the condition that the entry is new and that
 nobody has written the rows since they were read. So after whatever failure or repetition, rows are sums of the ledger.
 
-Who writes a row first takes its shard 0 and, when somebody else was faster, another one by chance: a calm platform has
-one shard, a busy one as many as its writers need. Only everybody's and anonymous' rows have more than one.
+A writer begins with shard 0 and, when somebody else was faster, takes another one by chance and stays with it until it
+loses there, too: a calm platform has one shard, a busy one as many as its writers need, and each writer soon its own.
 """
 
 import random
@@ -28,14 +28,19 @@ from core import ids
 from core.errors import ServiceUnavailable
 from generation import keys
 from generation.providers import Deadline
+from generation.usage import histograms
 from generation.usage.entries import FORGOTTEN, Entry
-from generation.usage.rows import EVERYBODY, Row, Sum, month_of, sums
+from generation.usage.histograms import Histogram
+from generation.usage.rows import EVERYBODY, Row, Sum, latencies, month_of, sums
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
 
 SHARDS = 8
+"""Of everybody's rows, and of anonymous'."""
+OWN_SHARDS = 4
+"""Of a user's rows: as many as there are writers at once (``MaximumConcurrency``)."""
 PARTS = 8
 """Of a day's ledger: a thousand calls a second are written to as many partitions."""
 PERIOD_PARTS = 4
@@ -90,12 +95,13 @@ class _Draft:
 
 @dataclass(slots=True)
 class UsageTable:
-    """A table and a client that may use it. ``pause`` lets time pass between tries."""
+    """A table and a client that may use it. ``pause`` lets time pass between tries; ``shard`` is the one to write."""
 
     client: "DynamoDBClient"
     name: str
     pause: Callable[[float], None] = time.sleep
     chance: random.Random = field(default_factory=random.Random)
+    shard: int = 0
 
     # ------------------------------------------------------------ counting
 
@@ -114,10 +120,10 @@ class UsageTable:
         tries = 0
         while left:
             wanted = list(left.values())
-            shard = self.chance.randrange(SHARDS) if tries else 0
             try:
-                known = self._write([_ledger_put(self.name, one) for one in wanted], self._drafts(wanted, shard))
+                known = self._write([_ledger_put(self.name, one) for one in wanted], self._drafts(wanted))
             except (_Lost, ServiceUnavailable) as error:
+                self.shard = self.chance.randrange(SHARDS)
                 self._wait(tries, deadline, error)
                 tries += 1
                 continue
@@ -127,13 +133,13 @@ class UsageTable:
             for place in known:
                 del left[wanted[place].id]
 
-    def _drafts(self, entries: Sequence[Entry], shard: int) -> _Draft:
+    def _drafts(self, entries: Sequence[Entry]) -> _Draft:
         wanted: dict[Key, list[Entry]] = {}
         for entry in entries:
             for whose in _scopes(entry):
-                own_shard = shard if is_sharded(whose) else 0
+                shard = self.shard % len(shards_of(whose))
                 for sk in (day_key(entry.at.date()), month_key(entry.at.date())):
-                    wanted.setdefault(Key(f"{whose}#{own_shard}", sk), []).append(entry)
+                    wanted.setdefault(Key(f"{whose}#{shard}", sk), []).append(entry)
         rows = self.rows(wanted)
         for key, own in wanted.items():
             row = rows.setdefault(key, Stored(Row(), 0)).row
@@ -233,8 +239,9 @@ class UsageTable:
 
     def own_days(self, whose: str, day: date) -> dict[Key, Stored]:
         """All shards of somebody's day, and of its month."""
-        shards = range(SHARDS if is_sharded(whose) else 1)
-        return self.rows(Key(f"{whose}#{shard}", sk) for shard in shards for sk in (day_key(day), month_key(day)))
+        return self.rows(
+            Key(f"{whose}#{shard}", sk) for shard in shards_of(whose) for sk in (day_key(day), month_key(day))
+        )
 
     def replace(self, whose: str, day: date, read: Mapping[Key, Stored], right: Row) -> bool:
         """Make somebody's day what it should be, unless it was written since it was read; whether it is now.
@@ -272,15 +279,29 @@ class UsageTable:
         except _Lost:
             return False
 
-    def sums(self, wanted: Mapping[Key, range | None]) -> Iterator[Sum]:
+    def sums(self, wanted: Mapping[Key, range | None], *, with_latencies: bool = True) -> list[Sum]:
         """By source what the rows hold together in some of their slots, or in all; two reads at once, as a rule."""
-        whole = [key for key, slots in wanted.items() if slots is None]
-        parts = [key for key, slots in wanted.items() if slots is not None]
-        asked = [("pk, sk, s, t", whole), ("pk, sk, c, h", parts)]
+        return list(sums(self._packed(wanted, *(("s, t", "c, h") if with_latencies else ("s", "c")))))
+
+    def overall(self, wanted: Mapping[Key, range | None]) -> tuple[list[Sum], Histogram]:
+        """As ``sums`` without latencies, and those of all sources together, which are less to read."""
+        found = self._packed(wanted, "s, z", "c, a")
+        together = latencies(found)
+        if together is not None:
+            return list(sums(found)), together
+        by_source = self.sums(wanted)
+        return by_source, histograms.total(one.latencies for one in by_source)
+
+    def _packed(
+        self, wanted: Mapping[Key, range | None], of_all: str, of_some: str
+    ) -> list[tuple[Mapping[str, bytes], range | None]]:
+        """The rows, with what is asked for of those that count with all of their slots, and of the others."""
+        asked = [
+            (f"pk, sk, {names}", [key for key, slots in wanted.items() if (slots is None) == is_whole])
+            for names, is_whole in ((of_all, True), (of_some, False))
+        ]
         found = in_parallel(lambda one: self._get(one[1], one[0], consistent=False), [one for one in asked if one[1]])
-        return sums(
-            (_contents(item), wanted[Key(item["pk"]["S"], item["sk"]["S"])]) for items in found for item in items
-        )
+        return [(_contents(item), wanted[Key(item["pk"]["S"], item["sk"]["S"])]) for items in found for item in items]
 
     def all_sums(self, whose: str, first: str, last: str) -> Iterator[Sum]:
         """By source all that somebody's rows between two sort keys hold, both included, of all shards."""
@@ -293,7 +314,7 @@ class UsageTable:
                 ProjectionExpression="s, t",
             )
 
-        found = in_parallel(shard, range(SHARDS if is_sharded(whose) else 1))
+        found = in_parallel(shard, shards_of(whose))
         return sums((_contents(item), None) for items in found for item in items)
 
     def between(self, whose: str, first: str, last: str, latencies: str) -> Iterator[tuple[str, Row]]:
@@ -309,7 +330,7 @@ class UsageTable:
             )
             return [(item["sk"]["S"], Row.unpack(_contents(item), latencies)) for item in found]
 
-        for rows in in_parallel(shard, range(SHARDS if is_sharded(whose) else 1)):
+        for rows in in_parallel(shard, shards_of(whose)):
             yield from rows
 
     def users(self, periods: Mapping[str, range | None]) -> Iterator[tuple[str, Sum]]:
@@ -340,7 +361,7 @@ class UsageTable:
     def forget(self, whose: str) -> int:
         """Remove somebody's rows; how many there were. The ledger is not touched. May be repeated."""
         removed = 0
-        for shard in range(SHARDS if is_sharded(whose) else 1):
+        for shard in shards_of(whose):
             pk = f"{whose}#{shard}"
             found = self._query(
                 KeyConditionExpression="pk = :pk",
@@ -400,9 +421,9 @@ def in_parallel(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         return list(readers.map(work, listed))
 
 
-def is_sharded(whose: str) -> bool:
-    """Whether rows may be in several shards."""
-    return whose in (EVERYBODY, keys.ANONYMOUS)
+def shards_of(whose: str) -> range:
+    """The shards in which somebody's rows may be."""
+    return range(SHARDS if whose in (EVERYBODY, keys.ANONYMOUS) else OWN_SHARDS)
 
 
 def day_key(day: date) -> str:
