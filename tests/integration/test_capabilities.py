@@ -17,6 +17,8 @@ from tests.integration.targets import CAPABILITIES, Target
 SMALL = {"prompt": "a cat", "size": "64x64"}
 # Whoever lacks triggers is waited for this long, and no longer.
 TRIGGER_SECONDS = 30.0
+# Likewise logs.
+LOG_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,18 @@ def launcher(scene: Scene) -> bool:
     described = json.loads(scene.platform.run("localstack", "describe"))
     is_ours = "localstack.server" in psutil.Process(described["pid"]).cmdline()
     return is_ours and described["apiUrl"] == scene.platform.api_url
+
+
+def logs(scene: Scene) -> bool:
+    """A call that tells its id has a line that has it, too."""
+    request = scene.ana.get("/users/me").headers["X-Request-Id"]
+    aws, group = scene.platform.aws("logs"), scene.platform.resource("MeLogs")
+
+    def is_there() -> bool:
+        pages = aws.get_paginator("filter_log_events").paginate(logGroupName=group)
+        return any(request in event["message"] for page in pages for event in page["events"])
+
+    return eventually(is_there, LOG_SECONDS)
 
 
 def raw_bodies(scene: Scene) -> bool:
@@ -161,6 +175,7 @@ PROBES: dict[str, Callable[[Scene], bool]] = {
         head_lengths,
         iam,
         launcher,
+        logs,
         raw_bodies,
         raw_paths,
         s3_signatures,
