@@ -10,7 +10,7 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from tests.integration.client import Platform, User, eventually
+from tests.integration.client import Api, Platform, User, eventually
 from tests.integration.stream_probe import streams
 from tests.integration.targets import CAPABILITIES, Target
 
@@ -102,6 +102,14 @@ def raw_paths(scene: Scene) -> bool:
     return scene.ana.get(f"/image/{scene.made()}%2Fdownload").status_code == 404
 
 
+def refusals(scene: Scene) -> bool:
+    """The gateway by its authorizer, or the function by itself: who is refused learns it in the same words."""
+    answers = [Api(scene.ana.url, token).get("/users/me") for token in (None, "nonsense")]
+    return all(
+        answer.status_code == 401 and answer.headers["Content-Type"] == "application/problem+json" for answer in answers
+    )
+
+
 def s3_signatures(scene: Scene) -> bool:
     signed = scene.ana.get(f"/image/{scene.made()}/download").json()["url"]
     assert requests.get(signed, timeout=60).status_code == 200
@@ -178,6 +186,7 @@ PROBES: dict[str, Callable[[Scene], bool]] = {
         logs,
         raw_bodies,
         raw_paths,
+        refusals,
         s3_signatures,
         streaming,
         triggers,
