@@ -81,13 +81,21 @@ def launcher(scene: Scene) -> bool:
 
 
 def logs(scene: Scene) -> bool:
-    """A call that tells its id has a line that has it, too."""
+    """A call that tells its id has a line that has it, too: in the group of the template, or in the function's own."""
     request = scene.ana.get("/users/me").headers["X-Request-Id"]
-    aws, group = scene.platform.aws("logs"), scene.platform.resource("MeLogs")
+    aws, own = scene.platform.aws("logs"), f"/aws/lambda/{scene.platform.resource('MeFunction')}"
 
     def is_there() -> bool:
-        pages = aws.get_paginator("filter_log_events").paginate(logGroupName=group)
-        return any(request in event["message"] for page in pages for event in page["events"])
+        named = (scene.platform.resource("MeLogs"), own)
+        groups = {
+            group["logGroupName"] for group in aws.get_paginator("describe_log_groups").paginate().search("logGroups[]")
+        }
+        return any(
+            request in event["message"]
+            for group in groups & set(named)
+            for page in aws.get_paginator("filter_log_events").paginate(logGroupName=group)
+            for event in page["events"]
+        )
 
     return eventually(is_there, LOG_SECONDS)
 
