@@ -179,7 +179,7 @@ test-console: environments browser ## the console in a real browser: every page,
 	@$(VENV)/python -m pytest -n0 tests/console
 
 # What tells most in little time; all of it is EMULATOR=localstack make test-integration.
-LOCALSTACK_TESTS := capabilities finds journey sessions
+LOCALSTACK_TESTS := capabilities finds journey sessions usage
 
 test-localstack: environments ## a part of the integration tests on LocalStack (needs Python 3.13, too)
 	@EMULATOR=localstack $(VENV)/python -m pytest $(LOCALSTACK_TESTS:%=tests/integration/test_%.py)

@@ -15,7 +15,7 @@ from tests.own_platform import running_platform
 
 @dataclass
 class Gateway:
-    """`make sam-local` before a platform that runs. It writes to ``log``."""
+    """`make sam-local` before a platform that runs. What it and the functions print is in ``log``."""
 
     behind: Platform
     port: int
@@ -71,7 +71,7 @@ def running_on_sam_local(home: Path, variables: Mapping[str, str]) -> Iterator[P
     """SAM's local gateway before a platform of its own, while it runs; what both keep is in the folder ``home``."""
     (port,) = free_ports(1)
     with running_platform(home, variables) as behind:
-        gateway = Gateway(behind, port, home / "sam-local.log")
+        gateway = Gateway(behind, port, home / "logs" / "sam-local.log")  # beside the logs of the platform
         try:
             gateway.start()
             yield OnSamLocal(behind.environment, behind.root, port, behind.aws_port, gateway=gateway)

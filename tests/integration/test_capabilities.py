@@ -10,13 +10,15 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from tests.integration.client import Platform, User, eventually
+from tests.integration.client import Api, Platform, User, eventually
 from tests.integration.stream_probe import streams
 from tests.integration.targets import CAPABILITIES, Target
 
 SMALL = {"prompt": "a cat", "size": "64x64"}
 # Whoever lacks triggers is waited for this long, and no longer.
 TRIGGER_SECONDS = 30.0
+# Likewise logs.
+LOG_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,26 @@ def launcher(scene: Scene) -> bool:
     return is_ours and described["apiUrl"] == scene.platform.api_url
 
 
+def logs(scene: Scene) -> bool:
+    """A call that tells its id has a line that has it, too: in the group of the template, or in the function's own."""
+    request = scene.ana.get("/users/me").headers["X-Request-Id"]
+    aws, own = scene.platform.aws("logs"), f"/aws/lambda/{scene.platform.resource('MeFunction')}"
+
+    def is_there() -> bool:
+        named = (scene.platform.resource("MeLogs"), own)
+        groups = {
+            group["logGroupName"] for group in aws.get_paginator("describe_log_groups").paginate().search("logGroups[]")
+        }
+        return any(
+            request in event["message"]
+            for group in groups & set(named)
+            for page in aws.get_paginator("filter_log_events").paginate(logGroupName=group)
+            for event in page["events"]
+        )
+
+    return eventually(is_there, LOG_SECONDS)
+
+
 def raw_bodies(scene: Scene) -> bool:
     answer = requests.post(f"{scene.platform.api_url}/auth/login", data=b'{"email": "\xe9"}', timeout=60)
     return answer.status_code == 400
@@ -86,6 +108,14 @@ def raw_bodies(scene: Scene) -> bool:
 def raw_paths(scene: Scene) -> bool:
     """A slash that is encoded parts nothing: there is no such picture."""
     return scene.ana.get(f"/image/{scene.made()}%2Fdownload").status_code == 404
+
+
+def refusals(scene: Scene) -> bool:
+    """The gateway by its authorizer, or the function by itself: who is refused learns it in the same words."""
+    answers = [Api(scene.ana.url, token).get("/users/me") for token in (None, "nonsense")]
+    return all(
+        answer.status_code == 401 and answer.headers["Content-Type"] == "application/problem+json" for answer in answers
+    )
 
 
 def s3_signatures(scene: Scene) -> bool:
@@ -161,8 +191,10 @@ PROBES: dict[str, Callable[[Scene], bool]] = {
         head_lengths,
         iam,
         launcher,
+        logs,
         raw_bodies,
         raw_paths,
+        refusals,
         s3_signatures,
         streaming,
         triggers,

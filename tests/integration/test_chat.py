@@ -83,7 +83,7 @@ def test_an_anonymous_call_stands_alone(api: Api) -> None:
     assert made.status_code == 201, made.text
     assert made.json()["sessionId"] is None
     assert_problem(api.post("/chat/generate", SHORT | {"sessionId": made.json()["id"]}), 401)
-    assert_problem(api.get("/chat/sessions"), 401)
+    assert api.get("/chat/sessions").status_code == 401
 
 
 @pytest.mark.needs("streaming")

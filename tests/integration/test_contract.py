@@ -130,7 +130,7 @@ def test_what_is_made_anonymously_is_for_whoever_knows_its_id(
 
 
 @each_service
-@pytest.mark.needs("gateway_responses")
+@pytest.mark.needs("refusals")
 def test_who_has_no_token_lists_and_deletes_nothing(api: Api, service: Service) -> None:
     assert_problem(api.get(f"/admin/{service.plural}"), 401)
     assert_problem(api.call("DELETE", f"/{service.name}/{ID}"), 401)

@@ -54,6 +54,7 @@ def test_no_log_holds_a_password_a_token_a_key_a_signed_url_or_a_prompt(used: Pl
         assert not {secret for secret in SECRETS if secret in found}, log.name
 
 
+@pytest.mark.needs("logs")
 def test_each_request_has_one_line_that_says_who_asked_for_what_and_how_it_ended(used: Platform) -> None:
     lines = [line for line in structured(used) if line.get("message") == "request"]
     assert len(lines) > 5
@@ -66,6 +67,7 @@ def test_each_request_has_one_line_that_says_who_asked_for_what_and_how_it_ended
     assert {line["cold_start"] for line in lines} == {True, False}
 
 
+@pytest.mark.needs("logs")
 def test_the_line_of_a_request_is_found_by_the_id_in_its_answer(platform: Platform, ana: User) -> None:
     problem = assert_problem(ana.get("/image/nothing"), 404)
     found = eventually(
@@ -74,6 +76,7 @@ def test_the_line_of_a_request_is_found_by_the_id_in_its_answer(platform: Platfo
     assert [(line["route"], line["status"], line["user_id"]) for line in found] == [("/image/{id}", 404, ana.id)]
 
 
+@pytest.mark.needs("logs")
 def test_a_security_event_has_a_field_of_its_own(platform: Platform, ana: User) -> None:
     first = ana.post("/auth/refresh", {"refreshToken": ana.refresh_token}).json()["refreshToken"]
     ana.post("/auth/refresh", {"refreshToken": first})

@@ -121,7 +121,7 @@ def test_nobody_ends_the_session_of_somebody_else(ana: User, bob: User) -> None:
     (theirs,) = [session["id"] for session in sessions(bob)]
     for session_id in (theirs, "x", "01a203f4-c93d-73f7-ad77-fc2ab9452dce"):
         assert_problem(ana.call("DELETE", f"/auth/sessions/{session_id}"), 404)
-    assert_problem(Api(ana.url).call("DELETE", f"/auth/sessions/{theirs}"), 401)
+    assert Api(ana.url).call("DELETE", f"/auth/sessions/{theirs}").status_code == 401
     assert can_refresh(bob)
 
 

@@ -76,7 +76,9 @@ def bad_headers(token: str, refresh_token: str, kid: str, key: rsa.RSAPrivateKey
     }
 
 
-@pytest.mark.parametrize(("method", "path"), PROTECTED + OPEN)
+@pytest.mark.parametrize(
+    ("method", "path"), [*(pytest.param(*route, marks=pytest.mark.needs("refusals")) for route in PROTECTED), *OPEN]
+)
 def test_every_bad_token_is_401(
     api: Api, ana: User, signing_key: tuple[str, rsa.RSAPrivateKey], method: str, path: str
 ) -> None:
@@ -97,6 +99,7 @@ def test_the_word_bearer_may_have_any_case(api: Api, ana: User, word: str, metho
     assert answer.status_code in (200, 201)
 
 
+@pytest.mark.needs("refusals")
 @pytest.mark.parametrize(("method", "path"), PROTECTED)
 def test_a_protected_route_without_a_token_is_401_without_an_error_code(api: Api, method: str, path: str) -> None:
     answer = api.call(method, path)
@@ -104,6 +107,7 @@ def test_a_protected_route_without_a_token_is_401_without_an_error_code(api: Api
     assert answer.headers["WWW-Authenticate"] == "Bearer"
 
 
+@pytest.mark.needs("refusals")
 def test_a_token_that_the_authorizer_has_cached_ends_with_its_time(
     ana: User, signing_key: tuple[str, rsa.RSAPrivateKey]
 ) -> None:

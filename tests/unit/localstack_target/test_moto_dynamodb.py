@@ -1,5 +1,8 @@
-"""DynamoDB of LocalStack: a transaction that fails changes nothing, and none copies the table for each of its items."""
+"""DynamoDB of LocalStack: a transaction that fails changes nothing, none copies the table for each of its items, and
+bytes come back as they are.
+"""
 
+import base64
 import importlib
 from collections.abc import Iterator
 from typing import Any
@@ -8,8 +11,10 @@ import boto3
 import moto
 import moto_dynamodb
 import pytest
+from boto3.dynamodb.conditions import Key
 
 MODELS: Any = importlib.import_module("moto.dynamodb.models")
+VALUES: Any = importlib.import_module("moto.dynamodb.models.dynamo_type").DynamoType
 
 
 @pytest.fixture(params=[False, True], ids=["hash key", "hash and range key"])
@@ -69,3 +74,30 @@ def test_a_transaction_that_fails_changes_nothing(table: Any) -> None:
     with pytest.raises(table.meta.client.exceptions.TransactionCanceledException):
         write(table, 7)
     assert counts(table) == {"a": 1, "b": 2}
+
+
+@pytest.mark.parametrize("content", [b"x", b"xyz", b"abcd", bytes(range(256))], ids=["1", "3", "letters", "all"])
+def test_an_index_answers_the_bytes_that_were_asked_for(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = VALUES.to_regular_json
+
+    def decoded(self: Any) -> Any:
+        """As in the moto that LocalStack pins; that of the tests knows what it has decoded."""
+        return {self.type: base64.b64decode(self.value)} if self.is_binary() else plain(self)
+
+    monkeypatch.setattr(VALUES, "to_regular_json", decoded)
+    moto_dynamodb.whole_binaries()
+    with moto.mock_aws():
+        table = boto3.resource("dynamodb", region_name="us-east-1").create_table(
+            TableName="t", BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("id", "day")],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+            GlobalSecondaryIndexes=[
+                {"IndexName": "ByDay", "KeySchema": [{"AttributeName": "day", "KeyType": "HASH"}],
+                 "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["sums"]}},
+            ],
+        )  # fmt: skip
+        table.put_item(Item={"id": "a", "day": "monday", "sums": content})
+        (found,) = table.query(
+            IndexName="ByDay", KeyConditionExpression=Key("day").eq("monday"), ProjectionExpression="id, sums"
+        )["Items"]
+        assert found == {"id": "a", "sums": content}

@@ -13,6 +13,7 @@ from typing import Any
 
 import cold_starts
 import custom_resources
+import event_source_mappings
 import moto_dynamodb
 import process_executor
 import streaming_routes
@@ -76,6 +77,7 @@ def main() -> None:
     process_executor.install(options.python, options.folder)
     cold_starts.install()
     custom_resources.install()
+    event_source_mappings.install()
     moto_dynamodb.install()
     streaming_routes.install()
     _listen_on_loopback(options.api_port, Endpoint(options.endpoint))
