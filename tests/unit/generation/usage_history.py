@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from itertools import count
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -89,6 +90,11 @@ def history(size: int, first: date, days: int, chance: random.Random) -> tuple[l
     return records, failed
 
 
+@cache
+def _local(call_id: str, zone: ZoneInfo) -> datetime:
+    return datetime.fromtimestamp(int(call_id.replace("-", "")[:12], 16) / 1000, zone)
+
+
 class Script:
     """Answers from all records of a history, one after another, for some user (None is everybody) and zone."""
 
@@ -107,8 +113,7 @@ class Script:
         return part
 
     def local(self, call_id: str) -> datetime:
-        milliseconds = int(call_id.replace("-", "")[:12], 16)
-        return datetime.fromtimestamp(milliseconds / 1000, self.zone)
+        return _local(call_id, self.zone)
 
     def by(self, name: Callable[[str, str, str, str], Any]) -> dict[Any, "Script"]:
         """Groups by something of id, service, provider and model."""

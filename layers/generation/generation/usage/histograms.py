@@ -45,6 +45,13 @@ def packed(histogram: Histogram) -> Packed:
     return [histogram.get(number, 0) for number in range(_ZERO, last + 1)]
 
 
+def unpacked(content: Packed) -> Histogram:
+    """The histogram of ``packed``."""
+    if isinstance(content, list):
+        return {number: count for number, count in enumerate(content, _ZERO) if count}
+    return {int(number): count for number, count in content.items()}
+
+
 def total(several: Iterable[Packed]) -> Histogram:
     """All of them together. Lists are added column by column: a year has some hundred of them."""
     lists: list[list[int]] = []
@@ -53,12 +60,8 @@ def total(several: Iterable[Packed]) -> Histogram:
         if isinstance(one, list):
             lists.append(one)
         else:
-            for key, count in one.items():
-                number = int(key)
-                together[number] = together.get(number, 0) + count
-    for number, count in enumerate(map(sum, zip_longest(*lists, fillvalue=0)), _ZERO):
-        if count:
-            together[number] = together.get(number, 0) + count
+            add(together, unpacked(one))
+    add(together, unpacked([*map(sum, zip_longest(*lists, fillvalue=0))]))
     return together
 
 

@@ -139,7 +139,7 @@ class Row:
                 for name, slots in _loads(item["c"]).items()
             },
             {
-                _source(name): {int(slot): histograms.total([histogram]) for slot, histogram in slots.items()}
+                _source(name): {int(slot): histograms.unpacked(histogram) for slot, histogram in slots.items()}
                 for name, slots in (_loads(item[latencies]) if latencies else {}).items()
             },
         )
