@@ -81,6 +81,8 @@ class EveryTestAt:
 def pytest_configure(config: pytest.Config) -> None:
     """Take over the clock of this process (a hook of pytest); each of xdist's has one of its own."""
     moment = datetime.fromisoformat(os.environ["MOMENT"])
+    # What urllib3 says of a certificate that it checks before its own release.
+    config.addinivalue_line("filterwarnings", "ignore:System time is way off")
     use = moving(moment)
     config.pluginmanager.register(EveryTestAt(use.__enter__(), moment))
     config.add_cleanup(lambda: use.__exit__(None, None, None))
