@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from localstack.edge import Application
-from localstack.ministack import forking, functions_pool, gateway, owner, role_boundaries, state, streaming
+from localstack.ministack import batches, forking, functions_pool, gateway, owner, role_boundaries, state, streaming
 from localstack.settings import REGION, Settings
 
 # What a process needs from the developer's shell to work on this machine; nothing else reaches the functions.
@@ -73,6 +73,7 @@ class Emulator:
         role_boundaries.install(provisioners, _service("services.iam"))
         functions_pool.install(self._runtime, _service("services.lambda_svc"), interpreter, unpacked)
         forking.install(self._runtime, _service("services.lambda_svc"))
+        batches.install(_service("services.lambda_svc"), _service("services.sqs"))
         streaming.install(apigateway, self._runtime)
         owner.install(_service("core.iam_evaluator"), _service("services.s3"))
 

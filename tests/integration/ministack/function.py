@@ -96,6 +96,11 @@ def mutter(word: str) -> None:
             time.sleep(0.001)
 
 
+def gathered(event: dict[str, Any], _context: object) -> None:
+    """Write down how many messages came together."""
+    (Path(os.environ["BATCHES"]) / f"{uuid.uuid4()}.{len(event['Records'])}").touch()
+
+
 def stream(event: dict[str, Any], _context: object) -> dict[str, Any]:
     """Answer in pieces; the second one when the caller has seen the first."""
     query = event.get("queryStringParameters") or {}

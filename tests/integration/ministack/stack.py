@@ -22,6 +22,7 @@ from tests.integration.client import PATIENCE_SECONDS, eventually, free_ports
 
 ROOT = Path(__file__).resolve().parents[3]
 BUCKET = "archives"
+BATCH = 12
 STARTING_AT_ONCE = (os.cpu_count() or 1) + 1
 
 
@@ -144,6 +145,17 @@ def template(meeting: Path, seconds: float) -> dict[str, Any]:
             "Meeting": function("handler", meet),
             "Forking": function("handler", {}),
             "Muttering": function("handler", {}),
+            "Gathering": function("gathered", {"BATCHES": str(meeting.parent / "batches")}),
+            "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"VisibilityTimeout": 300}},
+            "Mapping": {
+                "Type": "AWS::Lambda::EventSourceMapping",
+                "Properties": {
+                    "EventSourceArn": {"Fn::GetAtt": ["Queue", "Arn"]},
+                    "FunctionName": {"Ref": "Gathering"},
+                    "BatchSize": BATCH,
+                    "MaximumBatchingWindowInSeconds": 300,
+                },
+            },
             "Streaming": function("stream", {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/streaming-runtime"}),
             "FunctionPermission": permission("Function"),
             "StreamingPermission": permission("Streaming"),
@@ -294,6 +306,7 @@ def running(folder: Path, *, mended: bool) -> Iterator[MiniStack]:
         s3.put_object(Bucket=BUCKET, Key="layer.zip", Body=archive(python__shared="WHO = 'layer'"))
         meeting = folder / "meeting"
         meeting.mkdir()
+        (folder / "batches").mkdir()
         ministack.resources = ministack.deploy("faults", template(meeting, 1 if mended else 30))
         yield ministack
     finally:

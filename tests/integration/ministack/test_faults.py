@@ -18,7 +18,7 @@ from localstack import ministack as changes
 
 from tests.integration.client import eventually
 from tests.integration.ministack import stack
-from tests.integration.ministack.stack import BUCKET, STARTING_AT_ONCE, MiniStack
+from tests.integration.ministack.stack import BATCH, BUCKET, STARTING_AT_ONCE, MiniStack
 
 # Of the embedded platform alone, whichever target the other tests run against.
 pytestmark = pytest.mark.needs("launcher")
@@ -117,6 +117,20 @@ def each_environment_loads_its_code_anew(ministack: MiniStack, folder: Path) -> 
     assert None not in loaded
     # The first environment is one of its own in any case.
     return len(set(loaded)) > 2
+
+
+@fault("batches._gather")
+def messages_come_in_smaller_batches_than_they_may(ministack: MiniStack, _folder: Path) -> bool:
+    queue, url = ministack.client("sqs"), ministack.resources["Queue"]
+    for first in range(0, BATCH, 10):
+        entries = [{"Id": str(number), "MessageBody": "{}"} for number in range(first, min(first + 10, BATCH))]
+        queue.send_message_batch(QueueUrl=url, Entries=entries)
+
+    def sizes() -> list[int]:
+        return [int(each.name.rpartition(".")[2]) for each in (ministack.folder / "batches").iterdir()]
+
+    assert eventually(lambda: sum(sizes()) == BATCH)
+    return sizes() != [BATCH]
 
 
 @fault("functions_pool._finish_calls")
