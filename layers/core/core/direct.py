@@ -5,6 +5,7 @@ the same methods, arguments, answers and errors; whatever they do not have is bo
 sign with Signature Version 4 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html).
 """
 
+import base64
 import datetime
 import hashlib
 import hmac
@@ -17,6 +18,7 @@ import select
 import socket
 import ssl
 import time
+import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -287,7 +289,7 @@ class Client:
 
 
 class DynamoDB(Client):
-    """DynamoDB's calls for one item. Values are as botocore has them, except that bytes are not known."""
+    """DynamoDB's calls for items."""
 
     def __init__(self, endpoint: str, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -309,12 +311,46 @@ class DynamoDB(Client):
         """DeleteItem."""
         return self._item("DeleteItem", request)
 
+    def query(self, **request: Any) -> dict[str, Any]:
+        """Query."""
+        return self._item("Query", request)
+
+    def batch_get_item(self, **request: Any) -> dict[str, Any]:
+        """BatchGetItem."""
+        return self._item("BatchGetItem", request)
+
+    def transact_write_items(self, **request: Any) -> dict[str, Any]:
+        """TransactWriteItems, which is the same one when it is tried again."""
+        return self._item("TransactWriteItems", {"ClientRequestToken": str(uuid.uuid4()), **request})
+
     def _item(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": f"DynamoDB_20120810.{operation}"}
-        body = json.dumps(request, separators=(",", ":")).encode()
+        body = json.dumps(request, separators=(",", ":"), default=_in_base64).encode()
         answer = self._ask(operation, "POST", self._endpoint, "/", "", headers, body, _failure_of_dynamodb)
-        found: dict[str, Any] = json.loads(answer.body)
+        found: dict[str, Any] = _loads(answer.body)
         return found
+
+
+def _in_base64(value: Any) -> Any:
+    """Bytes as DynamoDB takes them, and sets of them."""
+    if isinstance(value, bytes | bytearray):
+        return base64.b64encode(value).decode()
+    raise TypeError(f"{type(value).__name__} is no value of DynamoDB's")
+
+
+def _loads(text: bytes) -> Any:
+    """What DynamoDB says, its bytes as such; most of it has none."""
+    return json.loads(text, object_hook=_with_bytes if b'"B' in text else None)
+
+
+def _with_bytes(told: dict[str, Any]) -> dict[str, Any]:
+    # A value has one name only, which is its type; an attribute of that name has a value, no text.
+    match told:
+        case {"B": str(text)} if len(told) == 1:
+            return {"B": base64.b64decode(text)}
+        case {"BS": [*texts]} if len(told) == 1 and all(isinstance(each, str) for each in texts):
+            return {"BS": [base64.b64decode(each) for each in texts]}
+    return told
 
 
 def _failure_of_dynamodb(answer: Answer) -> dict[str, Any] | None:
@@ -324,7 +360,7 @@ def _failure_of_dynamodb(answer: Answer) -> dict[str, Any] | None:
     if answer.status == http.client.OK:
         return None
     try:
-        told: dict[str, Any] = json.loads(answer.body)
+        told: dict[str, Any] = _loads(answer.body)
     except ValueError:
         told = {}
     code = str(told.pop("__type", answer.status)).rpartition("#")[2]

@@ -214,6 +214,28 @@ def test_an_item_is_asked_for_in_dynamodbs_own_form(service: Service) -> None:
     assert headers["x-amz-target"] == "DynamoDB_20120810.UpdateItem"
 
 
+def test_bytes_are_base64_on_their_way_and_bytes_again(service: Service) -> None:
+    item = {"B": {"B": b"\xff\x00"}, "all": {"BS": [b"a", b"b"]}, "in": {"M": {"B": {"S": "text"}}}, "n": {"N": "1"}}
+    written = {"B": {"B": "/wA="}, "all": {"BS": ["YQ==", "Yg=="]}, "in": {"M": {"B": {"S": "text"}}}, "n": {"N": "1"}}
+    dynamodb = client("dynamodb", service.url)
+    service.answers = [(200, {}, json.dumps({"Item": written}).encode())]
+    assert dynamodb.get_item(TableName="t") == {"Item": item}
+    dynamodb.put_item(TableName="t", Item=item)
+    assert json.loads(service.asked[-1][3])["Item"] == written
+    with pytest.raises(TypeError):
+        dynamodb.put_item(TableName="t", Item={"n": {"N": 1j}})
+
+
+def test_a_transaction_that_is_tried_again_is_the_same_one_and_tells_why_it_was_not(service: Service) -> None:
+    told = {"__type": "x#TransactionCanceledException", "CancellationReasons": [{"Code": "ConditionalCheckFailed"}]}
+    service.answers = [(500, {}, b""), (400, {}, json.dumps(told).encode())]
+    with pytest.raises(ClientError) as caught:
+        client("dynamodb", service.url).transact_write_items(TransactItems=[])
+    assert caught.value.response["CancellationReasons"] == told["CancellationReasons"]  # type: ignore[typeddict-item]
+    first, second = (json.loads(body)["ClientRequestToken"] for *_, body in service.asked)
+    assert first == second
+
+
 def test_a_condition_that_does_not_hold_tells_what_is_there(service: Service) -> None:
     told = {"__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "message": "no"}
     service.answers = [(400, {}, json.dumps(told | {"Item": {"id": {"S": "x"}}}).encode())]
