@@ -76,7 +76,7 @@ class Connection:
                 answer = self._connection.getresponse()
                 text = answer.read()
                 break
-            except (http.client.RemoteDisconnected, ConnectionResetError):
+            except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
                 # The server has closed what was kept for long.
                 self._connection.close()
                 if is_last:
@@ -169,7 +169,7 @@ def plain(running: Platform) -> Iterator[str]:
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     command = [str(environments.benchmarks().python), "-m", "uvicorn", "benchmarks.plain:app", "--port", str(port)]
-    with subprocess.Popen([*command, "--log-level", "warning"], cwd=ROOT, env=_shell() | variables) as process:
+    with subprocess.Popen([*command, "--log-level", "warning", "--timeout-keep-alive", "75"], cwd=ROOT, env=_shell() | variables) as process:
         try:
             if not eventually(lambda: _listens(port)):
                 raise RuntimeError("the plain container does not start")
