@@ -169,7 +169,8 @@ def plain(running: Platform) -> Iterator[str]:
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     command = [str(environments.benchmarks().python), "-m", "uvicorn", "benchmarks.plain:app", "--port", str(port)]
-    with subprocess.Popen([*command, "--log-level", "warning", "--timeout-keep-alive", "75"], cwd=ROOT, env=_shell() | variables) as process:
+    command += ["--log-level", "warning", "--timeout-keep-alive", "75"]
+    with subprocess.Popen(command, cwd=ROOT, env=_shell() | variables) as process:
         try:
             if not eventually(lambda: _listens(port)):
                 raise RuntimeError("the plain container does not start")
