@@ -230,14 +230,14 @@ format: environment ## format the code and sort imports
 
 # ---------------------------------------------------------------- benchmarks
 
-.PHONY: bench-index bench-cold-start bench-calls bench-burst bench-chat bench-usage verify-usage-history usage-burst
+.PHONY: bench-index bench-cold-start bench-calls bench-burst bench-chat bench-deploy bench-usage verify-usage-history usage-burst
 
 bench-cold-start: build ## what each function imports at a cold start, to benchmarks/results [BEFORE=build of another commit] [ONLY="image.get users.me"]
 	@$(VENV)/python benchmarks/cold_start.py --boto3 $$(ls -d .local/platform/lambda/lib/python3*/site-packages) \
 	  $(if $(BEFORE),--before $(BEFORE)) $(if $(ONLY),--only $(ONLY))
 
-bench-index bench-calls bench-burst bench-chat: export PYTHONPATH := layers/core:layers/generation:functions
-bench-index bench-calls bench-burst bench-chat: export PYTHONDONTWRITEBYTECODE := 1
+bench-index bench-calls bench-burst bench-chat bench-deploy: export PYTHONPATH := layers/core:layers/generation:functions
+bench-index bench-calls bench-burst bench-chat bench-deploy: export PYTHONDONTWRITEBYTECODE := 1
 bench-calls: environments ## what each call takes beside its floor, on a platform of its own [ROUNDS=60]
 	@$(VENV)/python -m benchmarks.calls $(if $(ROUNDS),--rounds $(ROUNDS))
 
@@ -246,6 +246,9 @@ bench-burst: environments ## fifty pictures at once from cold, memory, and 32 at
 
 bench-chat: environments ## what a message takes beside a picture, and when a streamed answer's pieces come [ROUNDS=40]
 	@$(VENV)/python -m benchmarks.chat $(if $(ROUNDS),--rounds $(ROUNDS))
+
+bench-deploy: environments ## a deployment when nothing has changed, and how soon an edit is live [ROUNDS=5]
+	@$(VENV)/python -m benchmarks.deploy $(if $(ROUNDS),--rounds $(ROUNDS))
 
 bench-index: environments ## what a line of a long history costs, and a page (QUICK=1: fewer points, writes nothing)
 	@$(VENV)/python -m benchmarks.index $(if $(QUICK),--quick)

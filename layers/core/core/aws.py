@@ -2,11 +2,13 @@
 
 They are botocore's own: boto3 would load its resources and its transfer manager beside them, which nobody here uses,
 and takes half as long again. Even so botocore takes longer to import than everything else of a function together, so it
-is imported when the first client is made.
+is imported when the first client is made; and on Lambda what S3 and DynamoDB are asked in most requests does without it
+(``core.direct``).
 """
 
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -14,7 +16,10 @@ from typing import TYPE_CHECKING, Any
 from core.settings import SettingsError
 
 if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
     from botocore.session import Session
+
+    from core import direct
 
 
 class _Every:
@@ -45,13 +50,83 @@ def _session() -> "Session":
 
 def client(service: str, *, endpoint_url: str | None = None, **options: Any) -> Any:
     """A client of an AWS service; the options are those of ``botocore.config.Config``."""
-    from botocore.config import Config
 
+    def whole() -> Any:
+        from botocore.config import Config
+
+        # Without one botocore makes up a text about this machine for every request, which takes a tenth of its time.
+        config = Config(user_agent="llm-microservices", **options)
+        made = _session().create_client(service, region_name=_region(), endpoint_url=endpoint_url, config=config)
+        made.meta.events.register_last("before-call.s3", _send_at_once)
+        return made
+
+    return _direct(service, endpoint_url, options, whole) or whole()
+
+
+def error_code(error: "ClientError") -> str:
+    """What AWS calls an error."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _region() -> str | None:
     # Of the two that Lambda sets, botocore knows the other one only.
-    region = os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")
-    # Without one botocore makes up a text about this machine for every request, which takes a tenth of its time.
-    config = Config(user_agent="llm-microservices", **options)
-    return _session().create_client(service, region_name=region, endpoint_url=endpoint_url, config=config)
+    return os.environ.get("AWS_DEFAULT_REGION") or os.environ.get("AWS_REGION")
+
+
+# What only botocore knows how to do.
+_FOR_BOTOCORE = ("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
+_REGION = re.compile(r"(af|ap|ca|cn|eu|il|me|mx|sa|us)-[a-z]+-\d")
+
+
+def _direct(
+    service: str, endpoint_url: str | None, options: Mapping[str, Any], whole: Callable[[], Any]
+) -> "direct.Client | None":
+    """A client that does without botocore, where all that it has to know is in the environment, as on Lambda."""
+    found = os.environ
+    region = _region() or ""
+    endpoint = endpoint_url or found.get(f"AWS_ENDPOINT_URL_{service.upper()}") or found.get("AWS_ENDPOINT_URL") or None
+    if (
+        service not in ("s3", "dynamodb")
+        or "AWS_LAMBDA_INITIALIZATION_TYPE" not in found
+        or not (found.get("AWS_ACCESS_KEY_ID") and found.get("AWS_SECRET_ACCESS_KEY"))
+        or any(found.get(name) for name in _FOR_BOTOCORE)
+        or not _REGION.fullmatch(region)
+        or _goes_through_a_proxy(endpoint)
+    ):
+        return None
+    from core import direct
+
+    suffix = f"{service}.{region}.amazonaws.com" + (".cn" if region.startswith("cn-") else "")
+    signer = direct.Signer(
+        service,
+        region,
+        found["AWS_ACCESS_KEY_ID"],
+        found["AWS_SECRET_ACCESS_KEY"],
+        found.get("AWS_SESSION_TOKEN"),
+    )
+
+    def connect(url: str) -> direct.Connections:
+        return direct.Connections(url, connect_timeout=options["connect_timeout"], read_timeout=options["read_timeout"])
+
+    common = (signer, connect, options["retries"]["total_max_attempts"], whole)
+    endpoint = endpoint and endpoint.rstrip("/")
+    if service == "s3":
+        return direct.S3(endpoint, suffix, *common)
+    return direct.DynamoDB(endpoint or f"https://{suffix}", *common)
+
+
+def _goes_through_a_proxy(endpoint: str | None) -> bool:
+    scheme, _, rest = (endpoint or "https://amazonaws.com").partition("://")
+    if not any(os.environ.get(name) for name in (f"{scheme}_proxy", f"{scheme.upper()}_PROXY")):
+        return False
+    from urllib.request import proxy_bypass
+
+    return not proxy_bypass(rest.partition("/")[0])
+
+
+def _send_at_once(params: dict[str, Any], **_more: Any) -> None:
+    """Send a body with its headers. To ask first whether it is welcome costs a round trip, and none here is large."""
+    params["headers"].pop("Expect", None)
 
 
 def at_start(make: Callable[[], object]) -> None:

@@ -174,9 +174,10 @@ class RateLimiter:
         self, counter: str, change: str, condition: str, values: "Mapping[str, AttributeValueTypeDef]"
     ) -> tuple[int, int] | None:
         """The window's count, and its end in milliseconds, after the change; None when the condition does not hold."""
-        client = self._client()
+        from botocore.exceptions import ClientError
+
         try:
-            attributes = client.update_item(
+            attributes = self._client().update_item(
                 TableName=self._settings.table or "",
                 Key={"id": {"S": counter}},
                 UpdateExpression=change,
@@ -184,7 +185,9 @@ class RateLimiter:
                 ExpressionAttributeValues=values,
                 ReturnValues="ALL_NEW",
             )["Attributes"]
-        except client.exceptions.ConditionalCheckFailedException:
+        except ClientError as error:
+            if aws.error_code(error) != "ConditionalCheckFailedException":
+                raise
             return None
         return int(attributes["requests"]["N"]), int(attributes["window_end"]["N"])
 

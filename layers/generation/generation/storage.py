@@ -57,7 +57,7 @@ class Bucket:
             answer = self._client.get_object(Bucket=self.name, Key=key)
             return Stored(answer["Body"].read(), answer["ETag"], answer["Metadata"])
         except ClientError as error:
-            if _code(error) in ("NoSuchKey", "404"):
+            if aws.error_code(error) in ("NoSuchKey", "404"):
                 return None
             raise _unavailable(error) from error
         except BotoCoreError as error:
@@ -108,7 +108,7 @@ class Bucket:
             )["ETag"]
         except ClientError as error:
             # 404: the object that If-Match names was deleted meanwhile.
-            if _code(error) in _LOST_RACE or _status(error) in (404, 409, 412):
+            if aws.error_code(error) in _LOST_RACE or _status(error) in (404, 409, 412):
                 raise Conflicted(key) from error
             raise _unavailable(error) from error
         except BotoCoreError as error:
@@ -151,18 +151,8 @@ def open_bucket(name: str, *, public_endpoint: str | None = None) -> Bucket:
     ``public_endpoint`` is the S3 address that clients outside can reach, where it differs from the functions' own.
     """
     client = aws.client("s3", **_OPTIONS)
-    client.meta.events.register_last("before-call.s3", _send_at_once)
     public = aws.client("s3", endpoint_url=public_endpoint, **_OPTIONS) if public_endpoint else None
     return Bucket(client, name, public_client=public)
-
-
-def _send_at_once(params: dict[str, Any], **_more: Any) -> None:
-    """Send a body with its headers. To ask first whether it is welcome costs a round trip, and none here is large."""
-    params["headers"].pop("Expect", None)
-
-
-def _code(error: ClientError) -> str:
-    return error.response.get("Error", {}).get("Code", "")
 
 
 def _status(error: ClientError) -> int:

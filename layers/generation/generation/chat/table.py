@@ -137,16 +137,18 @@ class Table:
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
     def _conditional(self, question: "Callable[[DynamoDBClient], Any]", key: Key | None = None) -> Any:
-        client = self._client()
+        from botocore.exceptions import ClientError
 
         def ask(client: "DynamoDBClient") -> Any:
             try:
                 return question(client)
-            except client.exceptions.ConditionalCheckFailedException as error:
+            except ClientError as error:
+                if aws.error_code(error) != "ConditionalCheckFailedException":
+                    raise
                 return error
 
         answer = self._ask(ask)
-        if isinstance(answer, client.exceptions.ConditionalCheckFailedException):
+        if isinstance(answer, ClientError):
             item: Any = answer.response.get("Item")
             # Not every emulator tells what is there.
             raise Unmet(_plain(item) if item else self.get(key) if key else None) from None

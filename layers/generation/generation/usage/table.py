@@ -20,11 +20,9 @@ from datetime import date
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from core import ids
+from core import aws, ids
 from core.errors import ServiceUnavailable
 from generation import keys
 from generation.providers import Deadline
@@ -48,9 +46,12 @@ BY_PERIOD = "ByPeriod"
 """The index that finds the users of a day or a month; rows of users have its key, everybody's have not."""
 _MOST_ACTIONS = 100
 _MOST_KEYS = 100
-_CONFIG = Config(
-    connect_timeout=1, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}, max_pool_connections=16
-)
+_OPTIONS: dict[str, Any] = {
+    "connect_timeout": 1,
+    "read_timeout": 5,
+    "retries": {"mode": "standard", "total_max_attempts": 3},
+    "max_pool_connections": 16,
+}
 # What passes: another transaction on the same items, or too many at once.
 _PASSING = frozenset(
     {
@@ -508,4 +509,4 @@ def _unavailable(error: Exception) -> ServiceUnavailable:
 @lru_cache(maxsize=1)
 def open_table(name: str) -> UsageTable:
     """The table with a client of this execution environment's role."""
-    return UsageTable(boto3.client("dynamodb", config=_CONFIG), name)
+    return UsageTable(aws.client("dynamodb", **_OPTIONS), name)
