@@ -21,7 +21,7 @@ from generation.cursors import CursorSigner
 from generation.schemas import Id, NextCursor, Time
 from generation.storage import Bucket, Conflicted
 
-SEGMENT_BYTES: Final = 256 * 1024
+SEGMENT_BYTES: Final = 64 * 1024
 SEGMENTS_A_PAGE: Final = 2
 """How many segments are read for a page at most; long messages make it a short one."""
 _CONTENT_TYPE = "application/x-ndjson"
