@@ -340,6 +340,20 @@ def test_a_worker_that_wrote_a_session_last_reads_nothing_of_it(world: World) ->
     assert contents(world, session_id)[::2] == ["first", "counted", "elsewhere", "counted"]
 
 
+def test_a_closed_segment_is_read_once_by_a_worker(world: World) -> None:
+    world.recent = RecentSegments()
+    session_id = session_of(world.say(Writer(script=short_echo), "first", segment_bytes=1))
+    for prompt in ("second", "third"):
+        world.say(Writer(script=short_echo), prompt, session_id, segment_bytes=1)
+    world.fate.spare()
+    world.say(Writer(script=short_echo), "fourth", session_id, segment_bytes=1)
+    read = [call for call in world.fate.calls if call.startswith("GetObject")]
+    world.fate.spare()
+    # The newest of them this worker has written, but then it was not closed.
+    assert [call.rpartition("/")[2] for call in read] == ["000001.jsonl"]
+    assert contents(world, session_id)[::2] == ["first", "second", "third", "fourth"]
+
+
 STRUCK = [(number, moment) for number in range(7) for moment in ("before", "after")]
 
 

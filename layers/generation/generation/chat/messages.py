@@ -29,7 +29,9 @@ _POSITION = struct.Struct(">II")
 _ALL = 2**32 - 1
 # Nobody else writes while a session is held: more are lost only to writers that should not live any more.
 _RACES = 5
-_KEPT_SEGMENTS = 16
+_KEPT_SEGMENTS = 32
+# In place of the ETag of a segment that nobody will write to again.
+_CLOSED = "closed"
 
 
 class ChatUsage(TypedDict):
@@ -59,7 +61,7 @@ class ChatMessages(TypedDict):
 
 
 class RecentSegments:
-    """The last segments of the sessions that this execution environment wrote to, as they were then."""
+    """The segments that this execution environment wrote to last, as they were then, and closed ones that it read."""
 
     def __init__(self, most: int = _KEPT_SEGMENTS) -> None:
         self._most = most
@@ -104,6 +106,8 @@ class Messages:
     ) -> None:
         self.last = last
         self.etag = etag
+        # Of a turn that is not settled, messages may be taken out of a segment that was full with them.
+        self._closed_before = 0 if etag is None else last
         self._recent = recent
         self.prefix = f"{prefix_of(key)}messages/"
         self._bucket = bucket
@@ -220,9 +224,12 @@ class Messages:
 
     def _stored(self, number: int) -> tuple[bytes, str | None]:
         if number not in self._read:
-            known = self._recent.find(self._key(number), self.etag) if number == self.last else None
-            stored = known or self._bucket.get(self._key(number))
+            key, is_closed = self._key(number), number < self._closed_before
+            known = self._recent.find(key, _CLOSED if is_closed else self.etag) if number <= self.last else None
+            stored = known or self._bucket.get(key)
             self._read[number] = (stored[0], stored[1]) if stored else (b"", None)
+            if is_closed and stored and not known:
+                self._recent.keep(key, stored[0], _CLOSED)
         return self._read[number]
 
     def _key(self, number: int) -> str:
