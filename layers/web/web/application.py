@@ -4,9 +4,11 @@ So requests are counted and logged, errors are problem details, and answers carr
 declared as those of the other functions are, and described with them; its function is FastAPI's to call.
 """
 
+import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -31,10 +33,6 @@ class Application(Api):
             openapi_url=None, exception_handlers={ProblemError: _problem, 404: _no_route, Exception: self._failed}
         )
         self._failure: Exception | None = None
-        # Powertools and Mangum have each a type of their own for what Lambda tells.
-        self._answers: Callable[[Any, Any], Any] = Mangum(
-            self.application, lifespan="off", text_mime_types=list(_TEXTS)
-        )
 
     def _route(self, method: str, path: str, options: dict[str, Any]) -> Callable[[AnyCallableT], AnyCallableT]:
         register = super()._route(method, path, options)
@@ -72,7 +70,10 @@ class Application(Api):
             "isBase64Encoded": bool(event.get("isBase64Encoded")),
         }
         self._failure = None
-        answered = self._answers(asked, self.context)
+        with _event_loop():
+            # Powertools and Mangum have each a type of their own for what Lambda tells.
+            answers: Callable[[Any, Any], Any] = Mangum(self.application, lifespan="off", text_mime_types=list(_TEXTS))
+            answered = answers(asked, self.context)
         if self._failure is not None:
             # A bug is told and answered as those of all functions.
             raise self._failure
@@ -86,6 +87,20 @@ class Application(Api):
     async def _failed(self, _request: Request, error: Exception) -> PlainTextResponse:
         self._failure = error
         return PlainTextResponse("", 500)
+
+
+@contextmanager
+def _event_loop() -> Iterator[None]:
+    """A loop for one call: Mangum takes that of its thread as given, and Python 3.12 makes none.
+
+    One that is kept would be shared by the copies of this process, and with it what wakes it up.
+    """
+    with asyncio.Runner() as runner:
+        asyncio.set_event_loop(runner.get_loop())
+        try:
+            yield
+        finally:
+            asyncio.set_event_loop(None)
 
 
 async def _problem(_request: Request, error: Exception) -> JSONResponse:
