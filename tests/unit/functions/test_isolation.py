@@ -25,6 +25,7 @@ from tests.unit.functions.template import ROOT, Function, functions
 
 CACHE = ROOT / ".local" / "test-layers"
 LAMBDA = ROOT / "requirements" / "lambda.txt"
+CLOCK = ("LD_PRELOAD", "WALL_CLOCK")
 
 IMPORT = """
 import importlib, json
@@ -74,7 +75,9 @@ def packages(lock: Path) -> Path:
             target = Path(unfinished) / "packages"
             install = ["pip", "install", "--quiet", "--python", sys.executable, "--target", str(target)]
             locked = ["--no-deps", "--require-hashes", "--compile-bytecode", "--requirement", str(lock)]
-            subprocess.run([*uv(), *install, *locked], check=True)
+            # By the machine's own clock, or certificates would be over, or not begun: `make test-clock`.
+            true = {name: value for name, value in os.environ.items() if name not in CLOCK}
+            subprocess.run([*uv(), *install, *locked], env=true, check=True)
             target.rename(folder)
     return folder
 
@@ -95,7 +98,7 @@ def run(
     """Run code in a Python that sees the standard library and this path only."""
     # -I: no variables of Python, no user's packages. -S: no site-packages. Byte code is kept, apart from the sources.
     # What moves the clock of this process must move the child's: `make test-clock`.
-    clock = {name: os.environ[name] for name in ("LD_PRELOAD", "WALL_CLOCK") if name in os.environ}
+    clock = {name: os.environ[name] for name in CLOCK if name in os.environ}
     start = f"import sys; sys.path[:0] = {[str(entry) for entry in path]!r}; call = {call!r}\n"
     return subprocess.run(
         [sys.executable, "-I", "-S", "-X", f"pycache_prefix={CACHE / 'byte-code'}", "-c", start + code],
