@@ -3,7 +3,7 @@
 They are botocore's own: boto3 would load its resources and its transfer manager beside them, which nobody here uses,
 and takes half as long again. Even so botocore takes longer to import than everything else of a function together, so it
 is imported when the first client is made; and on Lambda what S3 and DynamoDB are asked in most requests does without it
-(``core.direct``), unless AWS_CLIENTS is ``botocore``.
+(``core.direct``), unless STORE_CLIENTS is ``botocore``.
 """
 
 import os
@@ -87,7 +87,7 @@ def _direct(
     endpoint = endpoint_url or found.get(f"AWS_ENDPOINT_URL_{service.upper()}") or found.get("AWS_ENDPOINT_URL") or None
     if (
         service not in ("s3", "dynamodb")
-        or found.get("AWS_CLIENTS") == "botocore"
+        or found.get("STORE_CLIENTS") == "botocore"
         or "AWS_LAMBDA_INITIALIZATION_TYPE" not in found
         or not (found.get("AWS_ACCESS_KEY_ID") and found.get("AWS_SECRET_ACCESS_KEY"))
         or any(found.get(name) for name in _FOR_BOTOCORE)

@@ -356,7 +356,7 @@ def test_on_aws_each_bucket_has_a_host_of_its_own() -> None:
     [
         ("AWS_LAMBDA_INITIALIZATION_TYPE", None),
         ("AWS_SECRET_ACCESS_KEY", None),
-        ("AWS_CLIENTS", "botocore"),
+        ("STORE_CLIENTS", "botocore"),
         ("AWS_USE_FIPS_ENDPOINT", "true"),
         ("AWS_REGION", "us-iso-east-1"),
         ("HTTPS_PROXY", "http://127.0.0.1:9"),
