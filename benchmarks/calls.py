@@ -39,7 +39,7 @@ def main() -> None:
         long = caller.call("POST", "/chat/generate", {"prompt": PROMPT}, 201)["sessionId"]
         long_session(s3, running.bucket("chat"), ana.id, long)
         model = Connection(running.environment["OPENAI_URL"])
-        said = {"model": "any", "stream": True, "messages": [{"role": "user", "content": PROMPT}]}
+        whole = caller.call("POST", "/chat/generate", {"prompt": PROMPT, "sessionId": long}, 201)["meta"]
         calls: dict[str, beside.Measured] = {
             "no-op": lambda: floor.call("GET", "/nothing"),
             "bare GET": lambda: s3.get_object(Bucket=bucket, Key=record)["Body"].read(),
@@ -51,7 +51,8 @@ def main() -> None:
             "provider": lambda: provider.read("GET", "/x?width=64&height=64&seed=7"),
             "plain container": lambda: container.call("POST", "/image/generate", picture, 201),
             "generate": lambda: caller.call("POST", "/image/generate", picture, 201),
-            "model": lambda: model.read("POST", "/chat/completions", said),
+            "model": lambda: model.read("POST", "/chat/completions", said(1)),
+            "model, long context": lambda: model.read("POST", "/chat/completions", said(whole["contextMessages"])),
             "chat, first message": lambda: caller.call("POST", "/chat/generate", {"prompt": PROMPT}, 201),
             "chat, short session": lambda: caller.call(
                 "POST", "/chat/generate", {"prompt": PROMPT, "sessionId": new}, 201
@@ -88,8 +89,17 @@ def print_table(taken: dict[str, float]) -> None:
     )
     for name, milliseconds in taken.items():
         against, floor = floors.get(name, ("", None))
-        own = milliseconds - taken.get("model", 0) if name.startswith("chat") else milliseconds
+        model = "model, long context" if "long" in name else "model"
+        own = milliseconds - taken.get(model, 0) if name.startswith("chat") else milliseconds
         print(f"| {name} | {milliseconds:.1f} | {against} | {f'{own / floor:.2f}' if floor else ''} |")
+
+
+def said(messages: int) -> dict[str, Any]:
+    """What a provider of text is asked whose context has so many messages."""
+    earlier = [
+        {"role": ("user", "assistant")[number % 2], "content": f"{PROMPT} {number}"} for number in range(messages - 1)
+    ]
+    return {"model": "any", "stream": True, "messages": [*earlier, {"role": "user", "content": PROMPT}]}
 
 
 def _local(running: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks import beside
 from benchmarks.beside import Connection
-from benchmarks.calls import PROMPT, long_session
+from benchmarks.calls import PROMPT, long_session, said
 
 QUESTION = "Write a long story about a lighthouse keeper, his dog and the sea."
 
@@ -50,7 +50,6 @@ def main() -> None:
             Connection(running.environment["OPENAI_URL"]),
         )
         picture = {"prompt": PROMPT, "size": "64x64", "seed": 7}
-        said = {"model": "any", "stream": True, "messages": [{"role": "user", "content": PROMPT}]}
 
         def say(session_id: str | None = None) -> dict[str, Any]:
             about = {} if session_id is None else {"sessionId": session_id}
@@ -59,11 +58,13 @@ def main() -> None:
 
         short, long = say()["sessionId"], say()["sessionId"]
         long_session(running.aws("s3"), running.bucket("chat"), ana.id, long)
+        whole = say(long)["meta"]["contextMessages"]
         taken = beside.interleaved(
             {
                 "provider of pictures": lambda: provider.read("GET", "/x?width=64&height=64&seed=7"),
                 "picture": lambda: caller.call("POST", "/image/generate", picture, 201),
-                "model": lambda: model.read("POST", "/chat/completions", said),
+                "model": lambda: model.read("POST", "/chat/completions", said(1)),
+                "model, long context": lambda: model.read("POST", "/chat/completions", said(whole)),
                 "first message of a session": say,
                 "message of a short session": lambda: say(short),
                 "message of a long session": lambda: say(long),
@@ -77,7 +78,8 @@ def main() -> None:
     own = taken["picture"] - taken["provider of pictures"]
     print("| what | ms | times a picture, each without its provider |\n|---|---:|---:|")
     for name, milliseconds in taken.items():
-        times = f"{(milliseconds - taken['model']) / own:.2f}" if "message" in name else ""
+        asked = taken["model, long context" if "long" in name else "model"]
+        times = f"{(milliseconds - asked) / own:.2f}" if "message" in name else ""
         print(f"| {name} | {milliseconds:.1f} | {times} |")
     first, last = median(one for one, _ in streams), median(two for _, two in streams)
     share = median(one / two for one, two in streams)
