@@ -43,6 +43,9 @@ async function loadSessions(all = false) {
 
 const merged = (before, more) => [...before, ...more.filter(({ id }) => !before.some((each) => each.id === id))];
 
+// The first page of the list, once it is asked for.
+let listing = Promise.resolve();
+
 async function refreshSession(id) {
   const session = await read(`chat/sessions/${id}`).catch(() => null);
   if (session) sessions.set((before) => ({ ...before, items: [session, ...before.items.filter((each) => each.id !== id)] }));
@@ -164,14 +167,15 @@ export default function Chat({ id = NEW, go }) {
   const session = items.find((each) => each.id === id) ?? null;
   const [listed, setListed] = useState(false);
   useEffect(() => {
-    if (sessions.value.cursor === undefined) loadSessions();
+    if (sessions.value.cursor === undefined) listing = loadSessions();
     if (!models.value) read("chat/models").then(({ items: found }) => models.set(found), () => {});
   }, []);
   useEffect(() => {
     setListed(false);
     if (id === NEW) return;
     if (talk(id).cursor === undefined) loadMessages(id);
-    if (!sessions.value.items.some((each) => each.id === id)) refreshSession(id);
+    // Most are in the list; another request for one of those might come when it is deleted already.
+    listing.then(() => sessions.value.items.some((each) => each.id === id) || refreshSession(id));
   }, [id]);
   return html`<div class="chat">
     <aside class="card sessions" aria-label=${t("chat.sessions")}><${Sessions} id=${id} go=${go} /></aside>
