@@ -58,7 +58,7 @@ def servers(folder: Path) -> list[psutil.Process]:
     """Every process that serves this folder, also one that is just starting."""
     return [
         process
-        for process in psutil.process_iter(["cmdline"])
+        for process in psutil.process_iter(["cmdline", "ppid"])
         if server.__name__ in (process.info["cmdline"] or []) and str(folder) in process.info["cmdline"]
     ]
 
@@ -181,7 +181,9 @@ def test_ten_workers_at_once_have_one_server_that_serves_them_all(own_folder: Pa
     seen: set[int] = set()
 
     def all_ended() -> bool:
-        seen.update(process.pid for process in servers(own_folder) if process.ppid() not in {w.pid for w in workers})
+        # Its parent as it was found: a process may be gone by the time that it is asked.
+        own = {each.pid for each in workers}
+        seen.update(process.pid for process in servers(own_folder) if process.info["ppid"] not in own)
         return all(each.poll() is not None for each in workers)
 
     wait_until(all_ended)
