@@ -162,7 +162,7 @@ class UsageTable:
             ]
             if known:
                 return known
-            codes = {reason.get("Code", "None") for reason in reasons} or {_code(error)}
+            codes = {reason.get("Code", "None") for reason in reasons} or {aws.error_code(error)}
             if codes & (_PASSING | {"ConditionalCheckFailed"}):
                 raise _Lost(", ".join(sorted(codes - {"None"}))) from error
             raise _unavailable(error) from error
@@ -494,10 +494,6 @@ def _typed(key: Key) -> dict[str, dict[str, str]]:
 
 def _contents(item: Item) -> dict[str, bytes]:
     return {name: bytes(value["B"]) for name, value in item.items() if "B" in value}
-
-
-def _code(error: ClientError) -> str:
-    return error.response.get("Error", {}).get("Code", "")
 
 
 def _unavailable(error: Exception) -> ServiceUnavailable:
