@@ -59,9 +59,13 @@ def provider(base_url: str, http: HttpClient) -> OpenAi:
     return OpenAi((Model("small", 512, "SmolLM2"),), base_url, lambda: KEY, http=http)
 
 
+def asked(text: str, max_tokens: int) -> TextRequest:
+    """A request whose answer is the same each time: a sampled one may end at any token."""
+    return TextRequest((Message("user", text),), max_tokens=max_tokens, temperature=0.0, seed=7)
+
+
 def test_it_streams_an_answer_with_its_usage(provider: OpenAi) -> None:
-    request = TextRequest((Message("user", "Say hello."),), max_tokens=40, temperature=0.0, seed=7)
-    stream = provider.stream(request, Deadline(120))
+    stream = provider.stream(asked("Say hello.", 40), Deadline(120))
     pieces = list(stream)
     assert len(pieces) > 3
     assert "ello" in "".join(pieces)
@@ -72,7 +76,7 @@ def test_it_streams_an_answer_with_its_usage(provider: OpenAi) -> None:
 
 
 def test_an_answer_that_reaches_its_limit_says_so(provider: OpenAi) -> None:
-    stream = provider.stream(TextRequest((Message("user", "Count to one hundred."),), max_tokens=3), Deadline(120))
+    stream = provider.stream(asked("Count to one hundred.", 3), Deadline(120))
     assert list(stream)
     assert stream.finish_reason == "length"
     assert stream.usage is not None
@@ -80,12 +84,12 @@ def test_an_answer_that_reaches_its_limit_says_so(provider: OpenAi) -> None:
 
 
 def test_one_that_is_given_up_leaves_the_server_to_the_next(provider: OpenAi) -> None:
-    stream = provider.stream(TextRequest((Message("user", "Write a long story."),), max_tokens=400), Deadline(120))
+    stream = provider.stream(asked("Write a long story.", 400), Deadline(120))
     next(stream)
     stream.close()
-    assert list(provider.stream(TextRequest((Message("user", "Hello"),), max_tokens=3), Deadline(120)))
+    assert list(provider.stream(asked("Hello", 3), Deadline(120)))
 
 
 def test_messages_that_do_not_fit_may_fit_elsewhere(provider: OpenAi) -> None:
     with pytest.raises(ProviderError, match=r"^status 400, exceed_context_size_error$"):
-        provider.stream(TextRequest((Message("user", "word " * 1000),)), Deadline(120))
+        provider.stream(asked("word " * 1000, 3), Deadline(120))
