@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import fcntl
-import importlib
 import json
 import logging
 import os
@@ -18,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from localstack import edge, environments, ports, postgres, settings
+from localstack import edge, environments, ports, postgres, settings, web_server
 from localstack.console import CommandFailed
 from localstack.instance import Instance
 from localstack.ministack.emulator import Emulator
@@ -28,19 +27,6 @@ logger = logging.getLogger("platform")
 SAVE_SECONDS = 15
 # A large state on a busy machine takes long to copy, and nothing else goes on meanwhile.
 PAUSES_FOR_A_SAVE = 20
-GRACE_SECONDS = 3
-
-
-def _addresses(port: int) -> list[str]:
-    """Loopback only; `localhost` may mean either family, and a stranger on the other one would get our calls."""
-    addresses = [f"127.0.0.1:{port}"]
-    try:
-        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("::1", port))
-    except OSError:
-        return addresses
-    return [*addresses, f"[::1]:{port}"]
 
 
 def _free_legacy_ports(config: settings.Settings) -> list[int]:
@@ -71,8 +57,6 @@ def _take(lock: IO[str]) -> bool:
 
 
 async def _serve(config: settings.Settings, instance: Instance) -> None:
-    serve = importlib.import_module("hypercorn.asyncio").serve
-    hypercorn = importlib.import_module("hypercorn.config").Config()
     emulator = Emulator(environments.functions().python, config.run / "packages")
     endpoint = edge.Endpoint(instance.endpoint_file)
     legacy_ports = _free_legacy_ports(config)
@@ -81,11 +65,7 @@ async def _serve(config: settings.Settings, instance: Instance) -> None:
     }
     listeners[config.aws_port] = edge.aws_listener(emulator.application, emulator.save)
     application = edge.by_port(listeners, lifespan=emulator.application)
-    hypercorn.bind = [address for port in listeners for address in _addresses(port)]
-    hypercorn.graceful_timeout = GRACE_SECONDS
-    hypercorn.shutdown_timeout = GRACE_SECONDS
-    hypercorn.keep_alive_timeout = 75
-    hypercorn.loglevel = "WARNING"
+    sockets = [bound for port in listeners for bound in web_server.listening(port)]
 
     ending = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -107,7 +87,7 @@ async def _serve(config: settings.Settings, instance: Instance) -> None:
     saving = asyncio.create_task(save_regularly())
     instance.describe(os.getpid(), config, legacy_ports)
     try:
-        await serve(application, hypercorn, shutdown_trigger=ending.wait)
+        await web_server.serve(application, sockets, ending.wait())
     finally:
         saving.cancel()
         emulator.end_functions()
@@ -137,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cluster = postgres.Cluster(config.state / "postgres")
         try:
             postgres.start(cluster)
-            asyncio.run(_serve(config, instance))
+            web_server.run(_serve(config, instance))
         except CommandFailed as failure:
             print(json.dumps({"what": failure.what, "why": failure.why, "remedy": failure.remedy}), file=sys.stderr)
             return 1

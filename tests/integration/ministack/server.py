@@ -9,9 +9,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-import hypercorn.asyncio
-import hypercorn.config
-from localstack import edge, environments
+from localstack import edge, environments, web_server
 from localstack.ministack.emulator import Emulator
 
 
@@ -29,6 +27,13 @@ parser.add_argument("--port", type=int, required=True)
 parser.add_argument("--folder", type=Path, required=True)
 parser.add_argument("--mended", action="store_true")
 options = parser.parse_args()
-config = hypercorn.config.Config()
-config.bind = [f"127.0.0.1:{options.port}"]
-asyncio.run(hypercorn.asyncio.serve(application(options.folder, mended=options.mended), config))
+
+
+async def serve() -> None:
+    """Until the process is ended."""
+    await web_server.serve(
+        application(options.folder, mended=options.mended), web_server.listening(options.port), asyncio.Event().wait()
+    )
+
+
+web_server.run(serve())
