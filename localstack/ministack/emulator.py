@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from localstack.edge import Application
-from localstack.ministack import batches, forking, functions_pool, gateway, owner, role_boundaries, state, streaming
+from localstack.ministack import (
+    batches,
+    forking,
+    functions_pool,
+    gateway,
+    owner,
+    role_boundaries,
+    shortcuts,
+    state,
+    streaming,
+)
 from localstack.settings import REGION, Settings
 
 # What a process needs from the developer's shell to work on this machine; nothing else reaches the functions.
@@ -76,6 +86,7 @@ class Emulator:
         batches.install(_service("services.sqs"), _service("services.lambda_svc"))
         streaming.install(apigateway, self._runtime)
         owner.install(_service("core.iam_evaluator"), _service("services.s3"))
+        shortcuts.install(_service("core.iam_evaluator"), _service("services.dynamodb"), _service("services.s3"))
 
     @property
     def application(self) -> Application:

@@ -202,14 +202,17 @@ class MiniStack:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def client(self, service: str) -> Any:
-        """A client with the owner's key."""
+    def client(
+        self, service: str, key: str = settings.ACCESS_KEY, secret: str = settings.SECRET_KEY, token: str | None = None
+    ) -> Any:
+        """A client with the owner's key, or another one."""
         return boto3.client(
             service,  # type: ignore[call-overload]
             endpoint_url=self.url,
             region_name=settings.REGION,
-            aws_access_key_id=settings.ACCESS_KEY,
-            aws_secret_access_key=settings.SECRET_KEY,
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            aws_session_token=token,
             config=boto3.session.Config(signature_version="s3v4" if service == "s3" else None, proxies={}),
         )
 

@@ -5,6 +5,9 @@ The first of the two fails on the day when MiniStack does it itself. Then the ch
 
 import gzip
 import importlib
+import json
+import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -153,6 +156,85 @@ def a_batch_of_messages_is_smaller_than_its_mapping_says(ministack: MiniStack, _
     told = eventually(result)
     assert told, "no batch came"
     return told != "OK - 20 records"
+
+
+def counts(ministack: MiniStack) -> Counter[str]:
+    """How often MiniStack has done what nobody sees from without."""
+    return Counter(json.loads(ministack.open(f"{ministack.url}/counts")[1]))
+
+
+def done(ministack: MiniStack, call: Callable[[], object]) -> Counter[str]:
+    """What it does for a call that it has had before."""
+    call()
+    before = counts(ministack)
+    call()
+    return counts(ministack) - before
+
+
+def put_of_a_role(ministack: MiniStack) -> Callable[[], object]:
+    """A call with the rights of a role that may make it."""
+    iam, name = ministack.client("iam"), f"role-{uuid.uuid4()}"
+    trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    leave = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}
+    role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))["Role"]["Arn"]
+    iam.put_role_policy(RoleName=name, PolicyName="leave", PolicyDocument=json.dumps({"Statement": [leave]}))
+    found = ministack.client("sts").assume_role(RoleArn=role, RoleSessionName="me")["Credentials"]
+    s3 = ministack.client("s3", found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+    return lambda: s3.put_object(Bucket=BUCKET, Key="of-a-role", Body=b"")
+
+
+@fault("shortcuts._parse_policies_once")
+def a_policy_is_parsed_for_each_call(ministack: MiniStack, _folder: Path) -> bool:
+    return done(ministack, put_of_a_role(ministack))["statements"] > 0
+
+
+@fault("shortcuts._name_callers")
+def the_callers_name_takes_its_policies(ministack: MiniStack, _folder: Path) -> bool:
+    return done(ministack, put_of_a_role(ministack))["roles"] > 1
+
+
+@fault("shortcuts._read_conditions_once")
+def a_condition_is_read_for_each_call(ministack: MiniStack, _folder: Path) -> bool:
+    dynamodb, table = ministack.client("dynamodb"), f"table-{uuid.uuid4()}"
+    dynamodb.create_table(
+        TableName=table,
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    item, condition = {"id": {"S": "one"}}, "attribute_not_exists(told)"
+    put = done(ministack, lambda: dynamodb.put_item(TableName=table, Item=item, ConditionExpression=condition))
+    return put["conditions"] > 0
+
+
+@fault("shortcuts._tell_who_listens")
+def an_event_that_nobody_is_told_starts_a_thread(ministack: MiniStack, _folder: Path) -> bool:
+    s3, sqs, bucket = ministack.client("s3"), ministack.client("sqs"), f"bucket-{uuid.uuid4()}"
+    queue = sqs.create_queue(QueueName=bucket)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    leave = {
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps({"Statement": [leave]})})
+    only = {"Key": {"FilterRules": [{"Name": "suffix", "Value": ".json"}]}}
+    listener = {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": only}
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [listener]}
+    )
+    begun = done(ministack, lambda: s3.put_object(Bucket=bucket, Key="picture.png", Body=b""))["threads"]
+
+    def keys() -> list[str]:
+        received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        records = [record for message in received for record in json.loads(message["Body"]).get("Records", [])]
+        return [record["s3"]["object"]["key"] for record in records]
+
+    s3.put_object(Bucket=bucket, Key="record.json", Body=b"")
+    assert eventually(keys) == ["record.json"]
+    return begun > 0
 
 
 @fault("streaming._import_transfer_mode")
