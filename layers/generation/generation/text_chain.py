@@ -6,6 +6,7 @@ share of the time, and no more than ``SILENCE_SECONDS`` where others are behind 
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -152,6 +153,7 @@ def complete(
     def whole(reading: "_Reading", request: TextRequest, behind: int) -> Begun:
         limit = chain.share(deadline, behind=behind)
         reading.end_by(limit)
+        reading.take_whole()
         begun = _begun(reading, request, limit)
         for _piece in begun:
             pass
@@ -233,6 +235,8 @@ class _Reading:
         self._silence = silence
         self._box: queue.Queue[str | _End | BaseException] = queue.Queue()
         self._left = threading.Event()
+        self._whole: list[str] | None = None
+        self._heard: float | None = None
 
     def start(self, limit: Deadline) -> str | _End:
         """Ask the provider; its first piece, within the limit. Raises what it does, and ``ProviderTimeout``."""
@@ -249,19 +253,37 @@ class _Reading:
         """Read no longer than this."""
         self._deadline = deadline
 
+    def take_whole(self) -> None:
+        """Give out the text at its end, as one piece: to be woken for each takes longer than to read it."""
+        self._whole = []
+
     def leave(self) -> None:
         """Take no more; the thread ends the stream when it comes back from it."""
         self._left.set()
 
     def _take(self, seconds: float) -> str | _End:
-        try:
-            came = self._box.get(timeout=seconds) if seconds else self._box.get_nowait()
-        except queue.Empty:
-            self.leave()
-            raise ProviderTimeout from None
+        end = time.monotonic() + seconds
+        while True:
+            # What is kept for a whole answer breaks the silence, too.
+            until = end if self._heard is None else min(end, self._heard + self._silence)
+            left = max(0.0, until - time.monotonic())
+            try:
+                came = self._box.get(timeout=min(left, self._silence)) if left else self._box.get_nowait()
+                break
+            except queue.Empty:
+                if not left:
+                    self.leave()
+                    raise ProviderTimeout from None
         if isinstance(came, BaseException):
             raise chain.expected(self.provider.name, came)
         return came
+
+    def _give(self, piece: str) -> None:
+        if self._whole is None:
+            self._box.put(piece)
+        else:
+            self._whole.append(piece)
+            self._heard = time.monotonic()
 
     def _read(self) -> None:
         try:
@@ -271,9 +293,11 @@ class _Reading:
                 if not self._left.is_set():
                     for piece in stream:
                         # A lone surrogate is no text: it can be neither sent nor stored.
-                        self._box.put(piece.encode("utf-8", "replace").decode())
+                        self._give(piece.encode("utf-8", "replace").decode())
                         if self._left.is_set():
                             return
+                if self._whole:
+                    self._box.put("".join(self._whole))
                 self._box.put(_End(stream.usage, stream.finish_reason))
         except BaseException as error:  # belongs to the thread that waits
             self._box.put(error)

@@ -139,6 +139,21 @@ def test_a_stream_that_falls_silent_is_over(over: threading.Event) -> None:
     assert begun.finish_reason == "error"
 
 
+def test_a_whole_answer_that_falls_silent_is_written_by_the_next(over: threading.Event) -> None:
+    begun = completed(Writer("slow", hanging(over, "It")), Writer(), silence=SHORT)
+
+    assert (begun.text, begun.fallback_from, begun.fallback_reason) == ("Hello", "slow", "timeout")
+
+
+def test_a_whole_answer_may_take_longer_than_the_silence(over: threading.Event) -> None:
+    def script(request: TextRequest) -> Iterator[str]:
+        for piece in ["It", "was", "dark"]:
+            assert not over.wait(2 * SHORT)
+            yield piece
+
+    assert completed(Writer(script=script), silence=5 * SHORT).text == "Itwasdark"
+
+
 def test_a_whole_answer_ends_with_its_share(over: threading.Event) -> None:
     assert completed(Writer("slow", hanging(over, "It")), Writer(), seconds=0.4).fallback_from == "slow"
 
