@@ -30,6 +30,7 @@ class Candidate:
     model: Model
 
 
+Meanwhile = Callable[[], None]
 # What to ask a candidate for, or why it can never serve the request.
 Build = Callable[[Candidate], TextRequest | FieldError]
 
@@ -126,9 +127,17 @@ class Begun:
 
 
 def begin(
-    candidates: Sequence[Candidate], build: Build, deadline: Deadline, *, silence: float = SILENCE_SECONDS
+    candidates: Sequence[Candidate],
+    build: Build,
+    deadline: Deadline,
+    *,
+    silence: float = SILENCE_SECONDS,
+    meanwhile: Meanwhile | None = None,
 ) -> Begun:
     """The answer of the first candidate that begins one.
+
+    ``meanwhile`` is called once, when the first provider has been asked and before it is waited for; what it raises
+    ends the call.
 
     Raises ``Unprocessable`` when a provider refuses the prompt or none can serve it, ``GatewayTimeout`` when the time
     is over, and ``BadGateway`` when every provider failed.
@@ -139,15 +148,20 @@ def begin(
         patient = share.sooner(reserve=max(0.0, share.remaining() - silence)) if behind else share
         return _begun(reading, request, patient)
 
-    return _first(candidates, build, deadline, silence, beginning)
+    return _first(candidates, build, deadline, silence, meanwhile, beginning)
 
 
 def complete(
-    candidates: Sequence[Candidate], build: Build, deadline: Deadline, *, silence: float = SILENCE_SECONDS
+    candidates: Sequence[Candidate],
+    build: Build,
+    deadline: Deadline,
+    *,
+    silence: float = SILENCE_SECONDS,
+    meanwhile: Meanwhile | None = None,
 ) -> Begun:
     """The whole answer of the first candidate that comes to an end; one that breaks off counts as a failure.
 
-    Raises what ``begin`` does.
+    Calls ``meanwhile`` and raises as ``begin`` does.
     """
 
     def whole(reading: "_Reading", request: TextRequest, behind: int) -> Begun:
@@ -159,7 +173,7 @@ def complete(
             pass
         return begun
 
-    return _first(candidates, build, deadline, silence, whole)
+    return _first(candidates, build, deadline, silence, meanwhile, whole)
 
 
 def _first(
@@ -167,6 +181,7 @@ def _first(
     build: Build,
     deadline: Deadline,
     silence: float,
+    meanwhile: Meanwhile | None,
     attempt: "Callable[[_Reading, TextRequest, int], Begun]",
 ) -> Begun:
     """What the attempt makes of the first candidate with which it does not fail; it is told how many are behind."""
@@ -177,7 +192,7 @@ def _first(
     for place, (candidate, request) in enumerate(asked, start=1):
         provider = candidate.provider
         behind = len(asked) - place
-        reading = _Reading(provider, request, deadline, silence)
+        reading = _Reading(provider, request, deadline, silence, meanwhile if place == 1 else None)
         try:
             begun = attempt(reading, request, behind)
         except PromptRefused as refusal:
@@ -227,8 +242,16 @@ class _End(NamedTuple):
 class _Reading:
     """A provider's stream, read in a thread that is left behind when it does not come back in time."""
 
-    def __init__(self, provider: TextProvider, request: TextRequest, deadline: Deadline, silence: float) -> None:
+    def __init__(
+        self,
+        provider: TextProvider,
+        request: TextRequest,
+        deadline: Deadline,
+        silence: float,
+        meanwhile: Meanwhile | None,
+    ) -> None:
         self.provider = provider
+        self._meanwhile = meanwhile
         self.model = request.model
         self._request = request
         self._deadline = deadline
@@ -243,6 +266,12 @@ class _Reading:
         if not limit.remaining():
             raise ProviderTimeout("no time left")
         threading.Thread(target=self._read, name=f"provider-{self.provider.name}", daemon=True).start()
+        if self._meanwhile:
+            try:
+                self._meanwhile()
+            except BaseException:
+                self.leave()
+                raise
         return self._take(limit.remaining())
 
     def next(self) -> str | _End:

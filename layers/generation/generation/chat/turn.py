@@ -76,9 +76,10 @@ class _Place:
 
     session: Session
     messages: Messages
-    is_new: bool = False
     store: Callable[[], None] | None = None
-    """What stores a new session, until it is stored."""
+    """What stores the session, if it is new."""
+    is_new: bool = False
+    """Whether it was new, and may be stored by now."""
     unwritten: ServiceUnavailable | None = None
     """Why the messages of the turn are not there yet."""
     settled: list[str] = field(default_factory=list)
@@ -86,12 +87,13 @@ class _Place:
 
     def stored(self) -> None:
         """Store a new session, unless it is."""
-        if self.store:
-            self.store()
-            self.store = None
+        store, self.store = self.store, None
+        if store:
+            self.is_new = True
+            store()
 
-    def writes(self, pair: Sequence[ChatMessage]) -> list[Callable[[], None]]:
-        """What writes the turn's messages and, if it is new, the session, in no order."""
+    def writes(self, pair: Sequence[ChatMessage]) -> Callable[[], None]:
+        """What writes the turn's messages."""
 
         def append() -> None:
             # The answer is there: what is not in its session yet, whoever holds that next puts into it.
@@ -100,7 +102,7 @@ class _Place:
             except ServiceUnavailable as error:
                 self.unwritten = error
 
-        return [append, *([self.stored] if self.store else [])]
+        return append
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +157,11 @@ class Conversations:
                 max_tokens=asked.max_tokens,
                 temperature=asked.temperature,
             )
-            ask = text_chain.complete if emit is None else text_chain.begin
-            begun = ask(candidates, context.request, deadline)
-            first_piece_ms = _since(start)
             if place is None and caller is not None:
                 place = self._begin(caller.sub, asked, turn, lease_seconds)
-                if emit:
-                    place.stored()
+            ask = text_chain.complete if emit is None else text_chain.begin
+            begun = ask(candidates, context.request, deadline, meanwhile=place.stored if place else None)
+            first_piece_ms = _since(start)
             session_id = place.session.key.id if place else None
             if emit:
                 about = {"id": turn, "sessionId": session_id, "provider": begun.provider, "model": begun.model}
@@ -195,7 +195,7 @@ class Conversations:
                 prompt=asked.prompt,
                 params=asked.params(session_id),
                 latency_ms=latency_ms,
-                beside=place.writes(_pair(turn, asked.prompt, begun.model, facts, usd)) if place else (),
+                beside=[place.writes(_pair(turn, asked.prompt, begun.model, facts, usd))] if place else (),
             )
         except Exception:
             # The record may be there all the same, so the turn stays unsettled.
@@ -231,16 +231,12 @@ class Conversations:
             return text_chain.candidates(self.providers, None)
 
     def _begin(self, user: str, asked: Asked, turn: str, seconds: float) -> _Place:
-        """A new session. Not before a provider has begun: when all of them fail, there was none.
-
-        Its id is told where an answer begins in pieces, and at the end of a whole one, so that is when it has to be
-        there.
-        """
+        """A new session, which is stored while the first provider is asked; it is removed when all of them fail."""
         session, store = self.sessions.begin(
             user, turn, seconds, title=title_of(asked.prompt), model=asked.model, system=asked.system
         )
         place = self._place(session, turn)
-        place.is_new, place.store = True, store
+        place.store = store
         place.messages.begin()
         return place
 
