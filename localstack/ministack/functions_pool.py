@@ -5,7 +5,10 @@ A function that changes finishes the calls that it has begun, and the log of a c
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import hashlib
+import io
 import os
 import queue
 import shutil
@@ -13,14 +16,17 @@ import tempfile
 import threading
 import time
 import zipfile
-from io import BufferedReader
+from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+# What a layer's archive is replaced by where it is unpacked; an archive begins with PK.
+UNPACKED = b"unpacked "
 COLD_STARTS_AT_ONCE = os.cpu_count() or 1
 # A function that never gets ready must not stop the others for ever.
 LONGEST_WAIT_SECONDS = 20.0
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.05
 # So long none of a function's environments became free: they wait for somebody else, and not for a processor.
 STALLED_SECONDS = 0.05
 LONG_SECONDS = 0.5
@@ -29,7 +35,7 @@ LONG_SECONDS = 0.5
 def install(lambda_runtime: Any, lambda_service: Any, interpreter: Path, unpacked: Path) -> None:
     """Put everything of this module into MiniStack's `core.lambda_runtime` and `services.lambda_svc`."""
     _use_interpreter(lambda_runtime, interpreter)
-    _share_unpacked_code(lambda_runtime, unpacked)
+    _share_unpacked_code(lambda_runtime, lambda_service, unpacked)
     _bound_cold_starts(lambda_runtime, lambda_service)
     _finish_calls(lambda_runtime, lambda_service)
     _end_logs(lambda_runtime)
@@ -58,9 +64,30 @@ def _use_interpreter(lambda_runtime: Any, interpreter: Path) -> None:
     lambda_runtime._detect_runtime_binary = detected
 
 
-def _share_unpacked_code(lambda_runtime: Any, unpacked: Path) -> None:
-    """Unpack each package once, by its content, instead of once for each environment; read-only, as on AWS."""
+def _share_unpacked_code(lambda_runtime: Any, lambda_service: Any, unpacked: Path) -> None:
+    """Unpack each package once, by its content, instead of once for each environment; read-only, as on AWS.
+
+    The archive of a layer is not even written down and looked through: an environment that starts is given the layer's
+    digest, which stands for it.
+    """
     guard = threading.Lock()
+    resolve, spawn = lambda_service._resolve_layer_zip, lambda_runtime.Worker._spawn
+    starting = threading.local()
+    digests: dict[tuple[int, int], str] = {}
+    promised: set[str] = set()
+
+    def unpack(archive: zipfile.ZipFile, digest: str) -> None:
+        if not (unpacked / digest).exists():
+            _remove_unused(unpacked, promised)
+            fresh = unpacked / f"{digest}.{os.getpid()}"
+            shutil.rmtree(fresh, ignore_errors=True)
+            zipfile.ZipFile.extractall(archive, fresh)
+            fresh.rename(unpacked / digest)
+
+    def link(digest: str, path: Any) -> None:
+        promised.discard(digest)
+        Path(path).rmdir()
+        Path(path).symlink_to(unpacked / digest, target_is_directory=True)
 
     class SharedArchive(zipfile.ZipFile):
         """An archive that `extractall` links to one unpacked copy."""
@@ -71,46 +98,75 @@ def _share_unpacked_code(lambda_runtime: Any, unpacked: Path) -> None:
 
         def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
             """Point `path`, an empty folder, at the unpacked copy."""
-            target = Path(path)
-            if members is not None or pwd is not None or any(target.iterdir()):
+            if members is not None or pwd is not None or any(Path(path).iterdir()):
                 super().extractall(path, members, pwd)
                 return
             with open(self.source, "rb") as content:
-                digest = _digest(content)
+                digest = hashlib.file_digest(content, "sha256").hexdigest()
             with guard:
-                copy = unpacked / digest
-                if not copy.exists():
-                    _remove_unused(unpacked)
-                    fresh = unpacked / f"{digest}.{os.getpid()}"
-                    shutil.rmtree(fresh, ignore_errors=True)
-                    super().extractall(fresh)
-                    fresh.rename(copy)
-                target.rmdir()
-                target.symlink_to(copy, target_is_directory=True)
+                unpack(self, digest)
+                link(digest, path)
             Path(self.source).unlink()
+
+    class UnpackedArchive(contextlib.nullcontext[Any]):
+        """What a digest stands for."""
+
+        def __init__(self, digest: str) -> None:
+            super().__init__(self)
+            self.digest = digest
+
+        def namelist(self) -> list[str]:
+            """Nothing that is not unpacked."""
+            return []
+
+        def extractall(self, path: Any) -> None:
+            """Point `path`, an empty folder, at the unpacked copy."""
+            with guard:
+                link(self.digest, path)
+
+    def opened(file: Any, *arguments: Any, **named: Any) -> Any:
+        with open(file, "rb") as content:
+            kind, _, digest = content.read(len(UNPACKED) + 64).partition(UNPACKED)
+        return SharedArchive(file, *arguments, **named) if kind else UnpackedArchive(digest.decode())
 
     class Archives:
         """Stands for the `zipfile` module inside MiniStack's runtime."""
 
-        ZipFile = SharedArchive
+        ZipFile = staticmethod(opened)
         BadZipFile = zipfile.BadZipFile
         LargeZipFile = zipfile.LargeZipFile
         LargeFileError = zipfile.LargeZipFile
 
+    def resolved(attachment: Any) -> Any:
+        content = resolve(attachment)
+        if content is None or not getattr(starting, "environment", False):
+            return content
+        # Python works a content's hash out once, as long as it is there.
+        known = len(content), hash(content)
+        digest = digests.setdefault(known, digests.get(known) or hashlib.sha256(content).hexdigest())
+        with guard, zipfile.ZipFile(io.BytesIO(content)) as archive:
+            unpack(archive, digest)
+            promised.add(digest)
+        return UNPACKED + digest.encode()
+
+    def spawned(worker: Any) -> None:
+        starting.environment = True
+        try:
+            spawn(worker)
+        finally:
+            starting.environment = False
+
     unpacked.mkdir(parents=True, exist_ok=True)
     lambda_runtime.zipfile = Archives
+    lambda_runtime.Worker._spawn, lambda_service._resolve_layer_zip = spawned, resolved
 
 
-def _remove_unused(unpacked: Path) -> None:
-    """Remove the copies that no environment links to: those of earlier deployments."""
+def _remove_unused(unpacked: Path, promised: Collection[str]) -> None:
+    """Remove the copies that no environment links to, or is about to: those of earlier deployments."""
     environments = Path(tempfile.gettempdir()).glob("ministack-lambda-*/*")
     used = {link.resolve() for link in environments if link.is_symlink()}
-    for copy in set(unpacked.iterdir()) - used:
+    for copy in set(unpacked.iterdir()) - used - {unpacked / digest for digest in promised}:
         shutil.rmtree(copy)
-
-
-def _digest(content: BufferedReader) -> str:
-    return hashlib.file_digest(content, "sha256").hexdigest()
 
 
 def _bound_cold_starts(lambda_runtime: Any, lambda_service: Any) -> None:
@@ -121,7 +177,9 @@ def _bound_cold_starts(lambda_runtime: Any, lambda_service: Any) -> None:
     none has become free for a moment (they wait for a slow provider, say), or when a call has waited for long.
     """
     acquire, release = lambda_runtime.acquire_worker, lambda_runtime.release_worker
-    freed = threading.Condition()
+    guard = threading.Lock()
+    # Of those that wait for the same function, one is woken by an environment that becomes free.
+    freed: defaultdict[str, threading.Condition] = defaultdict(functools.partial(threading.Condition, guard))
     released: dict[str, float] = {}
 
     def may_go(key: str, since: float) -> bool:
@@ -142,18 +200,19 @@ def _bound_cold_starts(lambda_runtime: Any, lambda_service: Any) -> None:
     ) -> Any:
         key = lambda_runtime._worker_key(name, config, qualifier)
         since = time.monotonic()
-        with freed:
+        with guard:
             while not may_go(key, since) and time.monotonic() < since + LONGEST_WAIT_SECONDS:
-                freed.wait(POLL_SECONDS)
+                freed[key].wait(POLL_SECONDS)
             return acquire(name, config, code, qualifier=qualifier, max_concurrency=max_concurrency)
 
     def told(worker: Any) -> None:
         release(worker)
         if worker is None:
             return
-        with freed:
-            released[lambda_runtime._worker_key(worker.func_name, worker.config, _version(worker))] = time.monotonic()
-            freed.notify_all()
+        key = lambda_runtime._worker_key(worker.func_name, worker.config, _version(worker))
+        with guard:
+            released[key] = time.monotonic()
+            freed[key].notify()
 
     lambda_runtime.acquire_worker = lambda_service.acquire_worker = patient
     lambda_runtime.release_worker = lambda_service.release_worker = told
