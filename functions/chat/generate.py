@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from chat.requests import ChatRequest
 from chat.service import SERVICE
-from core import streaming
+from core import aws, identity, streaming
 from core.errors import BadGateway, Conflict, GatewayTimeout, NotFound, Unauthorized
 from core.http import JSON, OPTIONAL, Api, Response
 from generation import chain, schemas
@@ -13,12 +13,14 @@ from generation.chat import events
 from generation.chat.sessions import open_sessions
 from generation.chat.turn import Asked, Conversations, Emit
 from generation.idempotency import once
-from generation.library import GENERATION_SECONDS, open_library
+from generation.library import GENERATION_SECONDS, open_library, prepare
 from generation.records import Generation
 from generation.requests import IdempotencyKey
 from generation.usage import failures
 
 handler = api = Api(caller=OPTIONAL, max_body_bytes=SERVICE.body_bytes)
+prepare(SERVICE)
+aws.at_start(identity.load)
 STREAM = {"type": "string", "description": "Server-sent events: `start`, `delta`, and `end` or `error`."}
 
 

@@ -18,7 +18,7 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -187,22 +187,31 @@ class Template:
 
 
 class _Function:
-    """The environments of one function, as it is at present: the first one, and the template of the others."""
+    """The environments of one function, as it is at present: the first one, and the template of the others.
 
-    def __init__(self) -> None:
+    The first one shares no memory with the others: it goes when there are copies.
+    """
+
+    def __init__(self, end_when_idle: Callable[[Any], None]) -> None:
         self.guard = threading.Lock()
         self.first: subprocess.Popen[str] | None = None
         self.template: Template | None = None
+        self._of_first: Any = None
+        self._end_when_idle = end_when_idle
 
     def environment(self, worker: Any, command: Sequence[str], options: Mapping[str, Any]) -> Any:
         """A process for one environment: a copy where there is one already."""
         with self.guard:
-            if self.first is None or self.first.poll() is not None:
-                self.first = subprocess.Popen(command, **options)
+            if self.template is None and (self.first is None or self.first.poll() is not None):
+                self.first, self._of_first = subprocess.Popen(command, **options), worker
                 return self.first
             try:
                 self.template = self.template or self._loaded(worker, command, options)
-                return self.template.copy(options["cwd"], options["env"])
+                copy = self.template.copy(options["cwd"], options["env"])
+                first, self._of_first = self._of_first, None
+                if first is not None:
+                    threading.Thread(target=self._end_when_idle, args=[first], daemon=True).start()
+                return copy
             except OSError:
                 # It says itself, as an environment of its own, why it cannot be loaded.
                 self.end()
@@ -241,14 +250,16 @@ class _Function:
 class _Functions:
     """All functions that have environments, by name and version."""
 
-    def __init__(self) -> None:
+    def __init__(self, end_when_idle: Callable[[Any], None]) -> None:
+        self._end_when_idle = end_when_idle
         self._guard = threading.Lock()
         self._functions: dict[tuple[str, str], _Function] = {}
 
     def of(self, config: Mapping[str, Any]) -> _Function:
         """The function with this configuration."""
         with self._guard:
-            return self._functions.setdefault((config["FunctionName"], config.get("Version", "$LATEST")), _Function())
+            key = config["FunctionName"], config.get("Version", "$LATEST")
+            return self._functions.setdefault(key, _Function(self._end_when_idle))
 
     def end(self, name: str | None = None) -> None:
         """Forget a function that changes, or all; their templates end."""
@@ -276,7 +287,7 @@ def install(lambda_runtime: Any, lambda_service: Any) -> None:
 
 def _copy_environments(lambda_runtime: Any, lambda_service: Any) -> None:
     """Have environments made by the functions' templates, and end these with their functions."""
-    functions = _Functions()
+    functions = _Functions(lambda_runtime.end_when_idle)
     starting = threading.local()
     detect, spawn = lambda_runtime._detect_runtime_binary, lambda_runtime.Worker._spawn
     invalidate, reset = lambda_runtime.invalidate_worker, lambda_runtime.reset

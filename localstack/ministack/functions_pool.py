@@ -15,6 +15,7 @@ import shutil
 import tempfile
 import threading
 import time
+import weakref
 import zipfile
 from collections import defaultdict
 from collections.abc import Collection
@@ -30,6 +31,8 @@ POLL_SECONDS = 0.05
 # So long none of a function's environments became free: they wait for somebody else, and not for a processor.
 STALLED_SECONDS = 0.05
 LONG_SECONDS = 0.5
+# An environment's first call takes the processor for longer than the others do: so long it counts as one that starts.
+FIRST_CALL_SECONDS = 0.15
 
 
 def install(lambda_runtime: Any, lambda_service: Any, interpreter: Path, unpacked: Path) -> None:
@@ -181,6 +184,16 @@ def _bound_cold_starts(lambda_runtime: Any, lambda_service: Any) -> None:
     # Of those that wait for the same function, one is woken by an environment that becomes free.
     freed: defaultdict[str, threading.Condition] = defaultdict(functools.partial(threading.Condition, guard))
     released: dict[str, float] = {}
+    # When environments that have not answered yet were there.
+    started: weakref.WeakKeyDictionary[Any, float] = weakref.WeakKeyDictionary()
+    spawn = lambda_runtime.Worker._spawn
+
+    def spawned(worker: Any) -> None:
+        spawn(worker)
+        started[worker] = time.monotonic()
+
+    def is_starting(worker: Any, now: float) -> bool:
+        return bool(worker._cold or now - started.get(worker, 0.0) < FIRST_CALL_SECONDS)
 
     def may_go(key: str, since: float) -> bool:
         with lambda_runtime._lock:
@@ -188,10 +201,10 @@ def _bound_cold_starts(lambda_runtime: Any, lambda_service: Any) -> None:
             if any(not worker.in_use for worker in own):
                 return True
             everyone = [worker for workers in lambda_runtime._workers.values() for worker in workers]
-            starting = [worker for worker in everyone if worker.in_use and worker._cold]
+            now = time.monotonic()
+            starting = [worker for worker in everyone if worker.in_use and is_starting(worker, now)]
         if len(starting) >= COLD_STARTS_AT_ONCE:
             return False
-        now = time.monotonic()
         is_moving = now - max(since, released.get(key, 0.0)) < STALLED_SECONDS
         return len(own) < COLD_STARTS_AT_ONCE or not is_moving or now - since > LONG_SECONDS
 
@@ -211,9 +224,11 @@ def _bound_cold_starts(lambda_runtime: Any, lambda_service: Any) -> None:
             return
         key = lambda_runtime._worker_key(worker.func_name, worker.config, _version(worker))
         with guard:
+            started.pop(worker, None)
             released[key] = time.monotonic()
             freed[key].notify()
 
+    lambda_runtime.Worker._spawn = spawned
     lambda_runtime.acquire_worker = lambda_service.acquire_worker = patient
     lambda_runtime.release_worker = lambda_service.release_worker = told
 
@@ -233,6 +248,16 @@ def _finish_calls(lambda_runtime: Any, lambda_service: Any) -> None:
                 return
             retired.remove(worker)
         lambda_runtime.kill_workers([worker])
+
+    def end_when_idle(worker: Any) -> None:
+        """Give this environment no further call, and end it after the one that it is in."""
+        with lambda_runtime._lock:
+            for workers in lambda_runtime._workers.values():
+                workers[:] = [each for each in workers if each is not worker]
+            retired.add(worker)
+            is_busy = worker.in_use
+        if not is_busy:
+            end(worker)
 
     def retire_busy(
         name: str, qualifier: str | None = None, account: str | None = None, region: str | None = None
@@ -258,6 +283,7 @@ def _finish_calls(lambda_runtime: Any, lambda_service: Any) -> None:
 
     lambda_runtime.invalidate_worker = lambda_service.invalidate_worker = retire_busy
     lambda_runtime.release_worker = lambda_service.release_worker = release_or_end
+    lambda_runtime.end_when_idle = end_when_idle
 
 
 # What ends MiniStack's script for Python: the answer to one call, and the loop over all of them.

@@ -1,7 +1,7 @@
 """Who is calling: verify an access token, or read what the gateway's authorizer already verified.
 
 The authorizer imports this module alone, so it needs neither boto3 nor pydantic, and PyJWT is
-imported when the first token arrives.
+imported when the first token arrives, unless it is loaded before.
 """
 
 import json
@@ -89,6 +89,11 @@ class TokenVerifier:
         except (jwt.PyJWTError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
             raise Unauthorized(_BAD_TOKEN, token_sent=True) from error
 
+    def load(self) -> None:
+        """Load PyJWT and the keys before a token comes."""
+        for kid in self._jwks:
+            self._key(kid)
+
     def _key(self, kid: object) -> "PyJWK":
         from jwt import PyJWK
 
@@ -105,6 +110,12 @@ def verifier() -> TokenVerifier:
     return TokenVerifier(
         json.loads(os.environ["JWKS"]), issuer=os.environ["TOKEN_ISSUER"], audience=os.environ["TOKEN_AUDIENCE"]
     )
+
+
+def load() -> None:
+    """Load what tokens are verified with before one comes; where that is not set, the first one says so."""
+    if "JWKS" in os.environ:
+        verifier().load()
 
 
 def bearer_token(authorization: str) -> str:

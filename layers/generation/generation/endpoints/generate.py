@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from core import aws, identity
 from core.errors import BadGateway, Conflict, GatewayTimeout
 from core.http import JSON, OPTIONAL, Api, Response
 from generation import chain, schemas
@@ -48,6 +49,7 @@ def generate(service: Service, model: type[Wanted]) -> Api:
     """The function that makes one generation of the service from a body of this model."""
     api = Api(caller=OPTIONAL, max_body_bytes=service.body_bytes)
     prepare(service)
+    aws.at_start(identity.load)
 
     @api.post(
         f"/{service.name}/generate",
