@@ -21,6 +21,7 @@ from generation.usage import failures
 handler = api = Api(caller=OPTIONAL, max_body_bytes=SERVICE.body_bytes)
 prepare(SERVICE)
 aws.at_start(identity.load)
+aws.at_start(lambda: chain.providers(SERVICE))
 STREAM = {"type": "string", "description": "Server-sent events: `start`, `delta`, and `end` or `error`."}
 
 

@@ -39,6 +39,18 @@ class Secret:
     def __init__(self, arn: str) -> None:
         self._arn = arn
         self._text: str | None = None
+        self._client: SecretsManagerClient | None = None
+
+    def connect(self) -> "SecretsManagerClient":
+        """The client that reads it, made when it is first needed, or before."""
+        if self._client is None:
+            self._client = aws.client(
+                "secretsmanager",
+                connect_timeout=_CONNECT_SECONDS,
+                read_timeout=_READ_SECONDS,
+                retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
+            )
+        return self._client
 
     def text(self) -> str:
         """The text, as it was when it was first read. Raises ``ServiceUnavailable`` when it cannot be read."""
@@ -46,7 +58,7 @@ class Secret:
 
     def reread(self) -> str:
         """The text as it is now: what a rotation asks for. Raises ``ServiceUnavailable`` when it cannot be read."""
-        answer = _ask(lambda client: client.get_secret_value(SecretId=self._arn))
+        answer = self._ask(lambda client: client.get_secret_value(SecretId=self._arn))
         text: str | None = answer.get("SecretString")
         if text is None:
             raise SettingsError(f"secret {self._arn} holds no text")
@@ -58,23 +70,18 @@ class Secret:
 
         Raises ``ServiceUnavailable`` when Secrets Manager does not tell.
         """
-        versions = _ask(lambda client: client.describe_secret(SecretId=self._arn)).get("VersionIdsToStages", {})
+        versions = self._ask(lambda client: client.describe_secret(SecretId=self._arn)).get("VersionIdsToStages", {})
         return next((version for version, stages in versions.items() if "AWSCURRENT" in stages), None)
 
+    def _ask(self, question: "Callable[[SecretsManagerClient], AnswerT]") -> AnswerT:
+        from botocore.exceptions import BotoCoreError, ClientError
 
-def _ask(question: "Callable[[SecretsManagerClient], AnswerT]") -> AnswerT:
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        client = aws.client(
-            "secretsmanager",
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_READ_SECONDS,
-            retries={"total_max_attempts": _ATTEMPTS, "mode": "standard"},
-        )
-        return within(Patience(_SECONDS), lambda: question(client))
-    except (BotoCoreError, ClientError, DeadlinePassed) as error:
-        raise ServiceUnavailable(
-            "The platform cannot read its configuration; try again in a moment.",
-            retry_after=_RETRY_AFTER_SECONDS,
-        ) from error
+        try:
+            client = self.connect()
+            return within(Patience(_SECONDS), lambda: question(client))
+        except (BotoCoreError, ClientError, DeadlinePassed) as error:
+            self._client = None
+            raise ServiceUnavailable(
+                "The platform cannot read its configuration; try again in a moment.",
+                retry_after=_RETRY_AFTER_SECONDS,
+            ) from error

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 
+from core import aws
 from core.errors import ServiceUnavailable
 from core.logging import logger
 from core.secrets import Secret
@@ -28,6 +29,7 @@ class ApiKey:
 
     def __init__(self, arn: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._secret = Secret(arn)
+        aws.at_start(self._secret.connect)
         self._clock = clock
         self._read_at = 0.0
         self._key: str | None = None

@@ -191,6 +191,18 @@ def test_the_authorizer_decides_with_neither_boto3_nor_pydantic_nor_a_resolver()
 
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
+def test_on_lambda_a_start_loads_what_the_first_generation_needs(service: Service) -> None:
+    function = functions()[f"{service.name}.generate"]
+    asked, _, _ = next(iter(service.providers.values())).partition(":")
+    of_the_stack = dict(function.variables) | {"PROVIDERS": next(iter(service.providers))}
+    needed = {"jwt", "cryptography", asked}
+    assert not needed & set(result(IMPORT, path_of(function.layers), of_the_stack, module=function.module)["modules"])
+    of_the_stack |= {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "JWKS": json.dumps(tokens.jwks())}
+    of_the_stack |= {"TOKEN_ISSUER": tokens.ISSUER, "TOKEN_AUDIENCE": tokens.AUDIENCE}
+    assert needed <= set(result(IMPORT, path_of(function.layers), of_the_stack, module=function.module)["modules"])
+
+
+@pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 def test_providers_load_with_the_layers_of_their_function_and_offline_engines_not_without_theirs(
     service: Service,
 ) -> None:

@@ -1,6 +1,7 @@
 """The key of a provider, from Secrets Manager."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
@@ -8,6 +9,7 @@ from moto import mock_aws
 from mypy_boto3_secretsmanager import SecretsManagerClient
 from tests.fakes.pollinations import FakePollinations
 
+from core import aws
 from generation import chain, settings
 from generation.api_key import KEPT_SECONDS, ApiKey
 from generation.pictures import ImageRequest
@@ -39,6 +41,26 @@ def test_the_key_is_kept_and_read_again_when_it_is_old(secrets: SecretsManagerCl
     assert key() == "first-key"
     now[0] += 1
     assert key() == "second-key"
+
+
+@pytest.mark.parametrize("on_lambda", [False, True])
+def test_on_lambda_what_reads_the_key_is_made_at_the_start(
+    secrets: SecretsManagerClient, arn: str, monkeypatch: pytest.MonkeyPatch, on_lambda: bool
+) -> None:
+    made: list[str] = []
+    make = aws.client
+
+    def noted(service: str, **options: Any) -> Any:
+        made.append(service)
+        return make(service, **options)
+
+    monkeypatch.setattr(aws, "client", noted)
+    if on_lambda:
+        monkeypatch.setenv("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+    key = ApiKey(arn)
+    assert made == ["secretsmanager"] * on_lambda
+    assert key() == "first-key"
+    assert made == ["secretsmanager"]
 
 
 def test_a_secret_that_cannot_be_read_is_a_failure_of_the_provider(secrets: SecretsManagerClient, arn: str) -> None:

@@ -50,6 +50,7 @@ def generate(service: Service, model: type[Wanted]) -> Api:
     api = Api(caller=OPTIONAL, max_body_bytes=service.body_bytes)
     prepare(service)
     aws.at_start(identity.load)
+    aws.at_start(lambda: chain.providers(service))
 
     @api.post(
         f"/{service.name}/generate",
