@@ -222,7 +222,7 @@ def test_a_method_that_a_path_does_not_have_is_405_and_every_get_answers_head(an
 @each_service
 def test_limits_are_told_and_a_bad_token_is_no_anonymous_caller(api: Api, ana: User, service: Service) -> None:
     told = ana.post(f"/{service.name}/generate", dict(service.sample)).headers
-    assert {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"} <= set(told)
+    assert {"ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"} <= {name.lower() for name in told}
     bad = {"Authorization": "Bearer nonsense"}
     for method, path in (("POST", f"/{service.name}/generate"), ("GET", f"/{service.name}/{ID}")):
         body = dict(service.sample) if method == "POST" else None

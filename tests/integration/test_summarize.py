@@ -165,4 +165,4 @@ def test_the_offline_engine_takes_over_when_the_model_fails(api: Api) -> None:
 
 def test_the_limits_of_the_service_are_told(api: Api) -> None:
     answer = api.post("/summarize/generate", {"text": STORY})
-    assert {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"} <= set(answer.headers)
+    assert {"ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"} <= {name.lower() for name in answer.headers}

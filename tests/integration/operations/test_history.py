@@ -64,7 +64,15 @@ class RecordQueue:
 
     def drain(self, seconds: float = 240) -> None:
         """Wait until every message was processed."""
-        assert eventually(lambda: self.waiting() == 0, seconds), f"{self.waiting()} messages are left"
+
+        def is_empty() -> bool:
+            if self.waiting():
+                return False
+            # An event comes a moment after its object.
+            time.sleep(0.1)
+            return self.waiting() == 0
+
+        assert eventually(is_empty, seconds), f"{self.waiting()} messages are left"
 
     @contextmanager
     def untouched(self) -> Iterator[None]:
@@ -284,7 +292,7 @@ def test_a_poison_message_becomes_a_dead_letter_alone_and_is_redriven(
         with queue.untouched():
             queue.sqs.send_message(QueueUrl=queue.url, MessageBody=poison)
             made = [ana.post("/image/generate", SMALL).json()["id"] for _ in range(4)]
-            assert queue.waiting() == 5
+            assert eventually(lambda: queue.waiting() == 5)
         # Waiting together they are a batch of five.
         assert eventually(lambda: len(platform.lines("image", ana.id)) == 4)
         assert eventually(lambda: queue.waiting(queue.dead_letters) == 1)
