@@ -23,12 +23,16 @@ def time_limit(platform: Platform, function: str, seconds: int) -> Iterator[None
 
 def workers(launcher: int, function: str) -> list[psutil.Process]:
     """The processes that run a function (its logical id) on the platform of this launcher, and on no other."""
+    # Not its children: environments that are copies belong to nobody when what they were copied from has ended.
+    of_the_platform = psutil.Process(launcher).environ()["TMPDIR"]
     found = []
-    # Environments that are copies are children of what they are copied from.
-    for child in psutil.Process(launcher).children(recursive=True):
+    for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if function in child.environ().get("AWS_LAMBDA_FUNCTION_NAME", ""):
-                found.append(child)
+            environment = process.environ()
+            if environment.get("TMPDIR") == of_the_platform and function in environment.get(
+                "AWS_LAMBDA_FUNCTION_NAME", ""
+            ):
+                found.append(process)
     return found
 
 
