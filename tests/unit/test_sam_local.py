@@ -21,8 +21,10 @@ from localstack.console import CommandFailed
 from localstack.sam_local import command, derive, engine, forward, isolation
 from samcli.commands.local.lib.local_lambda import LocalLambdaRunner  # type: ignore[import-untyped]
 from samcli.lib.providers.api_provider import ApiProvider  # type: ignore[import-untyped]
+from samcli.lib.providers.provider import LayerVersion  # type: ignore[import-untyped]
 from samcli.lib.providers.sam_function_provider import SamFunctionProvider  # type: ignore[import-untyped]
 from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider  # type: ignore[import-untyped]
+from samcli.local.layers.layer_downloader import LayerDownloader  # type: ignore[import-untyped]
 
 from tests.unit.functions.template import template
 
@@ -36,6 +38,11 @@ ADDRESSES = derive.Addresses(
 BUILT: dict[str, Any] = json.loads(json.dumps(template()))
 FUNCTIONS = {
     name: each["Properties"] for name, each in BUILT["Resources"].items() if each["Type"].endswith(":Function")
+}
+CONTENTS = {
+    name: each["Properties"]["ContentUri"]
+    for name, each in BUILT["Resources"].items()
+    if each["Type"].endswith(":LayerVersion")
 }
 METHODS = {"get", "head", "post", "put", "patch", "delete"}
 
@@ -83,12 +90,19 @@ class Sam:
         return {each.name: runner.get_invoke_config(each).env_vars.resolve() for each in self.functions.get_all()}
 
 
+LAYERS = {name: f"arn:aws:lambda:us-east-1:000000000000:layer:{name}-of-a-content:1" for name in CONTENTS}
+
+
+def derived(own: derive.Variables, code: Path = Path("functions")) -> Any:
+    """The template for the stack."""
+    return derive.template(BUILT, code, LAYERS, deployed().parameters, own)
+
+
 def written(folder: Path) -> derive.Files:
     """The files for the stack."""
-    known = deployed()
-    own = derive.variables(known, ADDRESSES)
+    own = derive.variables(deployed(), ADDRESSES)
     files = derive.Files(folder)
-    files.write(derive.template(BUILT, folder / "build", folder / "functions", known.parameters, own), own)
+    files.write(derived(own, folder / "functions"), own)
     return files
 
 
@@ -143,13 +157,39 @@ def test_each_method_that_a_path_lacks_is_refused_by_the_function_for_it(sam: Sa
 
 def test_each_function_has_its_layers_its_code_and_the_stacks_runtime(sam: Sam) -> None:
     for each in sam.functions.get_all():
-        declared = [layer["Ref"] for layer in FUNCTIONS[each.name].get("Layers", [])]
-        assert [layer.name for layer in each.layers] == declared
-        for layer in each.layers:
-            folder = BUILT["Resources"][layer.name]["Properties"]["ContentUri"]
-            assert Path(layer.codeuri) == sam.files.folder / "build" / folder
+        declared = [LAYERS[layer["Ref"]] for layer in FUNCTIONS[each.name].get("Layers", [])]
+        assert [layer.arn for layer in each.layers] == declared
         assert Path(each.codeuri) == sam.files.folder / "functions"
         assert (each.runtime, each.architecture) == ("python3.12", "x86_64")
+
+
+def test_sam_has_the_layers_that_were_built_without_asking_aws(tmp_path: Path) -> None:
+    build, own = tmp_path / "build", derive.variables(deployed(), ADDRESSES)
+    for name, folder in CONTENTS.items():
+        (build / folder).mkdir(parents=True)
+        (build / folder / "name").write_text(name)
+    layers = derive.layers(BUILT, build, tmp_path / "layers")
+    layers.place()
+    layers.place()  # as a second start does
+    stack = {"Resources": derive.template(BUILT, tmp_path, layers.arns, {}, own)["Resources"]}
+    downloader = LayerDownloader(str(tmp_path / "layers"), str(tmp_path), [], lambda_client=None)
+    for name, arn in layers.arns.items():
+        layer = downloader.download(LayerVersion(arn, None))
+        assert (Path(layer.codeuri) / "name").read_text() == name
+        # SAM makes an image anew of what it takes for the template's own.
+        assert not layer.is_defined_within_template
+    used = {arn for each in FUNCTIONS for arn in stack["Resources"][each]["Properties"].get("Layers", [])}
+    assert used == set(layers.arns.values())
+
+
+def test_a_layer_with_another_content_is_another_to_sam(tmp_path: Path) -> None:
+    for folder in CONTENTS.values():
+        (tmp_path / folder).mkdir(parents=True)
+    before = derive.layers(BUILT, tmp_path, tmp_path)
+    assert derive.layers(BUILT, tmp_path, tmp_path) == before
+    (tmp_path / CONTENTS["CoreLayer"] / "core.py").write_text("")
+    after = derive.layers(BUILT, tmp_path, tmp_path)
+    assert {name for name, arn in after.arns.items() if before.arns[name] != arn} == {"CoreLayer"}
 
 
 def test_containers_get_the_stacks_values_and_addresses_that_they_reach(sam: Sam) -> None:
@@ -263,16 +303,15 @@ CHANGES: dict[str, Change] = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("where", ["template", "overrides"])
 def test_the_command_refuses_a_function_that_is_not_kept_here(change: Change, where: str) -> None:
-    known = deployed()
-    own = derive.variables(known, ADDRESSES)
-    derived = derive.template(BUILT, Path("build"), Path("functions"), known.parameters, own)
-    isolation.require(derived, own, ENDPOINT)
+    own = derive.variables(deployed(), ADDRESSES)
+    template = derived(own)
+    isolation.require(template, own, ENDPOINT)
     if where == "template":
-        change(derived["Resources"]["LoginFunction"]["Properties"]["Environment"]["Variables"])
+        change(template["Resources"]["LoginFunction"]["Properties"]["Environment"]["Variables"])
     else:
         change(own["LoginFunction"])
     with pytest.raises(CommandFailed, match="LoginFunction would not be kept on this machine: AWS_"):
-        isolation.require(derived, own, ENDPOINT)
+        isolation.require(template, own, ENDPOINT)
 
 
 def test_the_command_reads_what_it_wrote_before_it_starts(tmp_path: Path) -> None:
@@ -291,7 +330,7 @@ def test_only_the_owner_reads_the_files(sam: Sam) -> None:
 
 def test_a_function_that_is_not_deployed_is_named() -> None:
     with pytest.raises(CommandFailed, match="is not deployed"):
-        derive.template(BUILT, Path("build"), Path("functions"), {}, {})
+        derived({})
 
 
 def test_containers_have_no_resolver(tmp_path: Path) -> None:
