@@ -152,20 +152,24 @@ class Platform:
         return str(answer["StackResourceDetail"]["PhysicalResourceId"])
 
     @contextmanager
-    def variables(self, function: str, **changes: str) -> Iterator[None]:
-        """Let a function run with other variables for a while, as a parameter of the stack would set them."""
-        client, name = self.aws("lambda"), self.resource(function)
-        before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    def variables(self, *functions: str, **changes: str) -> Iterator[None]:
+        """Let functions run with other variables for a while, as a parameter of the stack would set them."""
+        client = self.aws("lambda")
+        before = {
+            name: client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+            for name in map(self.resource, functions)
+        }
 
-        def change(variables: dict[str, str]) -> None:
-            client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
-            client.get_waiter("function_updated_v2").wait(FunctionName=name)
+        def change(changes: dict[str, str]) -> None:
+            for name, variables in before.items():
+                client.update_function_configuration(FunctionName=name, Environment={"Variables": variables | changes})
+                client.get_waiter("function_updated_v2").wait(FunctionName=name)
 
-        change(before | changes)
         try:
+            change(changes)
             yield
         finally:
-            change(before)
+            change({})
 
     def parameters(self) -> dict[str, str]:
         """The parameters that the stack was deployed with."""

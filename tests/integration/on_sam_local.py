@@ -52,13 +52,14 @@ class OnSamLocal(Platform):
     gateway: Gateway | None = None
 
     @contextmanager
-    def variables(self, function: str, **changes: str) -> Iterator[None]:
+    def variables(self, *functions: str, **changes: str) -> Iterator[None]:
         """Containers have the variables that the stack had when SAM was started."""
-        assert self.gateway is not None
-        with super().variables(function, **changes):
+        try:
+            with super().variables(*functions, **changes):
+                self._restart()
+                yield
+        finally:
             self._restart()
-            yield
-        self._restart()
 
     def _restart(self) -> None:
         assert self.gateway is not None

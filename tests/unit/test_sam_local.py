@@ -59,6 +59,30 @@ print(json.dumps({{
 }}))
 """
 
+# Where the clients go with which the functions read and write, at the first name that is looked up and no further.
+DIRECT = """
+import sys
+from contextlib import suppress
+from core import aws, direct
+
+class Told(Exception):
+    pass
+
+def tell(event, arguments):
+    if event.startswith("socket.") and event != "socket.__new__":
+        print(event, *map(str, arguments[:2]))
+        raise Told
+
+options = {"connect_timeout": 1, "read_timeout": 1, "retries": {"total_max_attempts": 1}}
+s3, dynamodb = (aws.client(name, **options) for name in ("s3", "dynamodb"))
+assert isinstance(s3, direct.S3) and isinstance(dynamodb, direct.DynamoDB)
+sys.addaudithook(tell)
+with suppress(Told):
+    s3.get_object(Bucket="bucket", Key="key")
+with suppress(Told):
+    dynamodb.get_item(TableName="table", Key={})
+"""
+
 
 def deployed() -> derive.Deployed:
     """A stack's answers: what the template says, and stand-ins for what only a stack knows."""
@@ -172,7 +196,7 @@ def test_sam_has_the_layers_that_were_built_without_asking_aws(tmp_path: Path) -
     layers.place()
     layers.place()  # as a second start does
     stack = {"Resources": derive.template(BUILT, tmp_path, layers.arns, {}, own)["Resources"]}
-    downloader = LayerDownloader(str(tmp_path / "layers"), str(tmp_path), [], lambda_client=None)
+    downloader = LayerDownloader(str(tmp_path / "layers"), str(tmp_path), [], lambda_client=object())
     for name, arn in layers.arns.items():
         layer = downloader.download(LayerVersion(arn, None))
         assert (Path(layer.codeuri) / "name").read_text() == name
@@ -276,6 +300,17 @@ def test_no_function_gets_another_endpoint_or_other_credentials_than_the_emulato
         [sys.executable, "-c", PROBE], env={**dict(variables), "HOME": str(person)}, capture_output=True, check=True
     )
     assert json.loads(done.stdout) == {"credentials": ["test", "test", None], "endpoints": [ENDPOINT]}
+
+
+def test_what_functions_ask_without_botocore_is_asked_at_the_emulator_only(person: Path, sam: Sam) -> None:
+    """S3 and DynamoDB, as in the containers, where Lambda's emulator says how they were started."""
+    of_containers = {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "HTTP_PROXY": "http://proxy.example.com:3128"}
+    environment = sam.environments()["ImageGenerateFunction"] | of_containers
+    done = subprocess.run(
+        [sys.executable, "-c", DIRECT], capture_output=True, text=True, check=True,
+        env=environment | {"HOME": str(person), "PYTHONPATH": str(settings.ROOT / "layers/core")},
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["socket.getaddrinfo 172.17.0.1 4711"] * 2
 
 
 def test_sam_itself_gets_nothing_of_the_persons_account(person: Path) -> None:
