@@ -206,6 +206,12 @@ def test_sam_has_the_layers_that_were_built_without_asking_aws(tmp_path: Path) -
     assert used == set(layers.arns.values())
 
 
+def test_sam_looks_for_layers_where_they_were_put(tmp_path: Path) -> None:
+    files = derive.Files(tmp_path)
+    words = command.sam_command(files, engine.desktop(None), 3001)
+    assert words[words.index("--layer-cache-basedir") + 1] == str(files.layers)
+
+
 def test_a_layer_with_another_content_is_another_to_sam(tmp_path: Path) -> None:
     for folder in CONTENTS.values():
         (tmp_path / folder).mkdir(parents=True)
