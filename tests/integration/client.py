@@ -144,6 +144,13 @@ class Platform:
         keys = self.keys(service, f"users/{user_id}/{service}/history/")
         return [json.loads(line) for key in keys for line in self.read(service, key).splitlines()]
 
+    def logged(self) -> Iterator[str]:
+        """All lines that the functions have logged."""
+        logs = self.aws("logs")
+        for group in logs.get_paginator("describe_log_groups").paginate().search("logGroups[].logGroupName"):
+            for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
+                yield from (event["message"] for event in page["events"])
+
     def resource(self, logical_id: str) -> str:
         """The physical id of a resource of the stack."""
         answer = self.aws("cloudformation").describe_stack_resource(

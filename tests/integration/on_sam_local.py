@@ -61,6 +61,12 @@ class OnSamLocal(Platform):
         finally:
             self._restart()
 
+    def logged(self) -> Iterator[str]:
+        """Also what the functions in containers have logged, which SAM prints; the line that it prints now may end yet."""
+        assert self.gateway is not None
+        yield from super().logged()
+        yield from self.gateway.log.read_text(errors="replace").split("\n")[:-1]
+
     def _restart(self) -> None:
         assert self.gateway is not None
         self.gateway.stop()

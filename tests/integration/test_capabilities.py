@@ -118,6 +118,11 @@ def refusals(scene: Scene) -> bool:
     )
 
 
+def request_ids(scene: Scene) -> bool:
+    first, second = (scene.ana.get("/users/me").headers["X-Request-Id"] for _ in range(2))
+    return first != second
+
+
 def s3_signatures(scene: Scene) -> bool:
     signed = scene.ana.get(f"/image/{scene.made()}/download").json()["url"]
     assert requests.get(signed, timeout=60).status_code == 200
@@ -132,6 +137,12 @@ def triggers(scene: Scene) -> bool:
     made = scene.made()
     lines = eventually(lambda: scene.platform.lines("image", scene.ana.id), TRIGGER_SECONDS)
     return made in [line["id"] for line in lines]
+
+
+def user_agents(scene: Scene) -> bool:
+    """A session is told with the program that began it."""
+    (session,) = scene.ana.get("/auth/sessions").json()["items"]
+    return str(session["userAgent"]).startswith("python-requests/")
 
 
 def _api(deployment: str) -> str:
@@ -195,10 +206,12 @@ PROBES: dict[str, Callable[[Scene], bool]] = {
         raw_bodies,
         raw_paths,
         refusals,
+        request_ids,
         s3_signatures,
         streaming,
         triggers,
         updates,
+        user_agents,
     )
 }
 
