@@ -1,6 +1,7 @@
 """Each capability, tried: the target has it, or lacks it as `targets.py` says. Red on the day that it learns one."""
 
 import json
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import uuid4
@@ -98,6 +99,13 @@ def logs(scene: Scene) -> bool:
         )
 
     return eventually(is_there, LOG_SECONDS)
+
+
+def quiet_network(scene: Scene) -> bool:
+    before = set(socket.if_nameindex())
+    with scene.platform.variables("HealthFunction", CORS_ORIGIN="https://probe.example.com"):
+        assert requests.get(f"{scene.platform.api_url}/healthz", timeout=60).status_code == 200
+        return set(socket.if_nameindex()) <= before
 
 
 def raw_bodies(scene: Scene) -> bool:
@@ -203,6 +211,7 @@ PROBES: dict[str, Callable[[Scene], bool]] = {
         iam,
         launcher,
         logs,
+        quiet_network,
         raw_bodies,
         raw_paths,
         refusals,

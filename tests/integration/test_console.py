@@ -21,6 +21,7 @@ HEARD = """new Promise((heard) => {
   if (player.duration > 0) heard();
   else player.addEventListener("loadedmetadata", heard);
 })"""
+in_a_browser = pytest.mark.needs("quiet_network")
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,7 @@ def test_a_session_of_the_page_is_renewed_by_its_cookie_and_ends(platform: Platf
 # ---------------------------------------------------------------- in a browser
 
 
+@in_a_browser
 def test_a_newcomer_makes_a_picture_and_another_like_it(browser: Browser, platform: Platform) -> None:
     with visiting(browser, locale="en-GB") as (page, _):
         email = register(page, platform.api_url, ("Create account", "Create account"))
@@ -108,6 +110,7 @@ def test_a_newcomer_makes_a_picture_and_another_like_it(browser: Browser, platfo
         expect(page.locator(".tile")).to_have_count(1)
 
 
+@in_a_browser
 @pytest.mark.needs("streaming")
 def test_a_conversation_is_streamed_stopped_renamed_and_still_there_after_a_reload(
     browser: Browser, platform: Platform
@@ -154,6 +157,7 @@ def test_a_conversation_is_streamed_stopped_renamed_and_still_there_after_a_relo
         expect(page.get_by_text("Pregunta algo")).to_be_visible()
 
 
+@in_a_browser
 def test_a_file_is_summarised_a_text_is_said_and_usage_counts_both(browser: Browser, platform: Platform) -> None:
     with visiting(browser, locale="en-US", width=360) as (page, _):
         register(page, platform.api_url, ("Create account", "Create account"))
