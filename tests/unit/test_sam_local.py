@@ -26,6 +26,7 @@ from samcli.lib.providers.sam_function_provider import SamFunctionProvider  # ty
 from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider  # type: ignore[import-untyped]
 from samcli.local.layers.layer_downloader import LayerDownloader  # type: ignore[import-untyped]
 
+from tests.integration.on_sam_local import apart
 from tests.unit.functions.template import template
 
 ENDPOINT = "http://172.17.0.1:4711"
@@ -418,6 +419,20 @@ def test_a_bridge_that_is_not_here_is_said() -> None:
     docker = engine.on_linux(None, [{"Subnet": "192.0.2.0/24"}])
     with contextlib.ExitStack() as cleanup, pytest.raises(CommandFailed, match=r"cannot listen on 192\.0\.2\.1"):
         command._reach(docker, cleanup)(("127.0.0.1", 1))
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ('{"status": 200}', ['{"status": 200}']),
+        ('{"status": 200}{"status": 401}Invoking', ['{"status": 200}', '{"status": 401}', "Invoking"]),
+        ("Invoking {torn", ["Invoking {torn"]),
+        ("", []),
+    ],
+)
+def test_what_sams_threads_print_on_one_line_is_taken_apart(line: str, parts: list[str]) -> None:
+    """For the integration tests that read what functions log."""
+    assert list(apart(line)) == parts
 
 
 # ---------------------------------------------------------------- forwarding
