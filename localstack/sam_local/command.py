@@ -38,7 +38,9 @@ def start(settings: Settings, port: int) -> None:
         deployed = derive.Deployed(stack.parameters(running), stack.function_variables(running))
         own = derive.variables(deployed, addresses)
         template = yaml.safe_load(built.read_text())
-        files.write(derive.template(template, built.parent, code, deployed.parameters, own), own)
+        layers = derive.layers(template, built.parent, files.layers)
+        layers.place()
+        files.write(derive.template(template, code, layers.arns, deployed.parameters, own), own)
         files.require_isolation(addresses.endpoint)
         console.line("containers", f"AWS at {addresses.endpoint}, credentials of the emulator, no resolver")
         console.heading(f"  sam local: http://localhost:{port} (Ctrl-C ends it)")
@@ -95,8 +97,8 @@ def sam_command(files: derive.Files, docker: engine.Engine, port: int) -> list[s
     """SAM's local gateway. Containers get no resolver: a name of the internet means nothing to them."""
     return stack.sam(
         "local", "start-api", "--template", files.template, "--env-vars", files.variables, "--host", "127.0.0.1",
-        "--port", str(port), "--warm-containers", "LAZY", "--skip-pull-image", "--container-dns", "127.0.0.1",
-        *docker.options,
+        "--port", str(port), "--warm-containers", "LAZY", "--skip-pull-image", "--layer-cache-basedir", files.layers,
+        "--container-dns", "127.0.0.1", *docker.options,
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,11 @@ from typing import Any
 
 import yaml
 
+from localstack import packages
 from localstack.console import CommandFailed
 from localstack.packages import FUNCTION, LAYER
 from localstack.sam_local import isolation
+from localstack.settings import REGION
 
 Variables = dict[str, dict[str, str]]
 
@@ -56,26 +59,66 @@ def variables(deployed: Deployed, addresses: Addresses) -> Variables:
     return found
 
 
-def template(built: Mapping[str, Any], folder: Path, code: Path, parameters: Mapping[str, str], own: Variables) -> Any:
+@dataclass(frozen=True)
+class Layers:
+    """The built layers as SAM takes published ones: by an ARN that tells the content, from SAM's cache.
+
+    SAM makes an image of a layer that it finds in the template anew for each function and at each start. With these it
+    makes one for each set of layers, and keeps it until the content of one is another.
+    """
+
+    cache: Path
+    folders: Mapping[str, Path]  # by ARN
+    arns: Mapping[str, str]  # by logical name
+
+    def place(self) -> None:
+        """Put them where SAM would keep what it has fetched, so that it never asks AWS for one."""
+        # SAM takes longer to import than all other commands to run.
+        from samcli.lib.providers.provider import LayerVersion  # type: ignore[import-untyped]
+
+        shutil.rmtree(self.cache, ignore_errors=True)
+        self.cache.mkdir(parents=True)
+        for arn, folder in self.folders.items():
+            (self.cache / LayerVersion(arn, None).name).symlink_to(folder.resolve(strict=True))
+
+
+def layers(built: Mapping[str, Any], folder: Path, cache: Path) -> Layers:
+    """The layers of the built template, which stand in ``folder``."""
+    folders = {
+        name: folder / resource["Properties"]["ContentUri"]
+        for name, resource in built["Resources"].items()
+        if resource["Type"] == LAYER
+    }
+    arns = {
+        name: f"arn:aws:lambda:{REGION}:000000000000:layer:{name}-{packages.digest(content)}:1"
+        for name, content in folders.items()
+    }
+    return Layers(cache, {arns[name]: content for name, content in folders.items()}, arns)
+
+
+def template(
+    built: Mapping[str, Any], code: Path, layers: Mapping[str, str], parameters: Mapping[str, str], own: Variables
+) -> Any:
     """The built template with what SAM cannot find out by itself.
 
-    ``folder`` has the layers and ``code`` the functions. Parameters have the stack's values, since SAM knows no stack.
-    Functions declare all variables of ``own``: SAM overrides only what is declared, and knows no values of custom
-    resources. Raises CommandFailed for a function that is not deployed.
+    ``code`` has the functions, and ``layers`` the ARNs of layers by their names. Parameters have the stack's values,
+    since SAM knows no stack. Functions declare all variables of ``own``: SAM overrides only what is declared, and knows
+    no values of custom resources. Raises CommandFailed for a function that is not deployed.
     """
     derived = copy.deepcopy(dict(built))
     for name, value in parameters.items():
         if name in derived.get("Parameters", {}):
             derived["Parameters"][name]["Default"] = value
     for name, resource in derived["Resources"].items():
-        properties = resource.get("Properties", {})
-        if resource["Type"] == FUNCTION:
-            if name not in own:
-                raise CommandFailed("sam local", f"{name} is not deployed", "run `make deploy`")
-            properties["CodeUri"] = str(code)
-            properties["Environment"] = {"Variables": dict(own[name])}
-        elif resource["Type"] == LAYER:
-            properties["ContentUri"] = str((folder / properties["ContentUri"]).resolve())
+        if resource["Type"] != FUNCTION:
+            continue
+        if name not in own:
+            raise CommandFailed("sam local", f"{name} is not deployed", "run `make deploy`")
+        properties = resource["Properties"]
+        properties["CodeUri"] = str(code)
+        properties["Environment"] = {"Variables": dict(own[name])}
+        if "Layers" in properties:
+            properties["Layers"] = [layers[layer["Ref"]] for layer in properties["Layers"]]
     return derived
 
 
@@ -97,6 +140,11 @@ class Files:
     def template(self) -> Path:
         """The derived template."""
         return self.folder / "template.yaml"
+
+    @property
+    def layers(self) -> Path:
+        """SAM's cache of layers."""
+        return self.folder / "layers"
 
     @property
     def variables(self) -> Path:

@@ -144,6 +144,13 @@ class Platform:
         keys = self.keys(service, f"users/{user_id}/{service}/history/")
         return [json.loads(line) for key in keys for line in self.read(service, key).splitlines()]
 
+    def logged(self) -> Iterator[str]:
+        """All lines that the functions have logged."""
+        logs = self.aws("logs")
+        for group in logs.get_paginator("describe_log_groups").paginate().search("logGroups[].logGroupName"):
+            for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
+                yield from (event["message"] for event in page["events"])
+
     def resource(self, logical_id: str) -> str:
         """The physical id of a resource of the stack."""
         answer = self.aws("cloudformation").describe_stack_resource(
@@ -152,20 +159,24 @@ class Platform:
         return str(answer["StackResourceDetail"]["PhysicalResourceId"])
 
     @contextmanager
-    def variables(self, function: str, **changes: str) -> Iterator[None]:
-        """Let a function run with other variables for a while, as a parameter of the stack would set them."""
-        client, name = self.aws("lambda"), self.resource(function)
-        before = client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    def variables(self, *functions: str, **changes: str) -> Iterator[None]:
+        """Let functions run with other variables for a while, as a parameter of the stack would set them."""
+        client = self.aws("lambda")
+        before = {
+            name: client.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+            for name in map(self.resource, functions)
+        }
 
-        def change(variables: dict[str, str]) -> None:
-            client.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
-            client.get_waiter("function_updated_v2").wait(FunctionName=name)
+        def change(changes: dict[str, str]) -> None:
+            for name, variables in before.items():
+                client.update_function_configuration(FunctionName=name, Environment={"Variables": variables | changes})
+                client.get_waiter("function_updated_v2").wait(FunctionName=name)
 
-        change(before | changes)
         try:
+            change(changes)
             yield
         finally:
-            change(before)
+            change({})
 
     def parameters(self) -> dict[str, str]:
         """The parameters that the stack was deployed with."""

@@ -1,5 +1,6 @@
 """The platform behind SAM's local gateway for the tests, as `make sam-local` starts it, on free ports. Needs Docker."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -45,6 +46,19 @@ class Gateway:
             self.process.wait()
 
 
+def apart(line: str) -> Iterator[str]:
+    """What stands on a line of SAM's: its threads print at once, so that something may follow what a function logged."""
+    while line.startswith("{"):
+        try:
+            _, end = json.JSONDecoder().raw_decode(line)
+        except ValueError:
+            break
+        yield line[:end]
+        line = line[end:]
+    if line:
+        yield line
+
+
 @dataclass(frozen=True)
 class OnSamLocal(Platform):
     """The API is SAM's; all else is the embedded platform's behind it."""
@@ -52,13 +66,21 @@ class OnSamLocal(Platform):
     gateway: Gateway | None = None
 
     @contextmanager
-    def variables(self, function: str, **changes: str) -> Iterator[None]:
+    def variables(self, *functions: str, **changes: str) -> Iterator[None]:
         """Containers have the variables that the stack had when SAM was started."""
-        assert self.gateway is not None
-        with super().variables(function, **changes):
+        try:
+            with super().variables(*functions, **changes):
+                self._restart()
+                yield
+        finally:
             self._restart()
-            yield
-        self._restart()
+
+    def logged(self) -> Iterator[str]:
+        """Also what the functions in containers have logged, which SAM prints; the line that it prints now may end yet."""
+        assert self.gateway is not None
+        yield from super().logged()
+        for line in self.gateway.log.read_text(errors="replace").split("\n")[:-1]:
+            yield from apart(line)
 
     def _restart(self) -> None:
         assert self.gateway is not None

@@ -28,13 +28,16 @@ CAPABILITIES = {
     "iam": "a function may do what its role says and nothing else",
     "launcher": "`make up`, live edits, and what they add to the emulator",
     "logs": "what functions log is in CloudWatch Logs",
+    "quiet_network": "no network interface appears where functions start, for which a browser drops what it has yet to load",
     "raw_bodies": "bytes that are no UTF-8 reach the function, which refuses them",
     "raw_paths": "a path reaches its route as it was sent, however it is encoded",
     "refusals": "a protected route tells 401 as problem details to who has no token, or a bad one",
+    "request_ids": "each call has an id of its own",
     "s3_signatures": "a signed URL that was tampered with, or none, is refused",
     "streaming": "an answer leaves in pieces, as its function makes them",
     "triggers": "an object that arrives is an event in the queue, and a message calls its function",
     "updates": "a deployment beside calls loses none: the API keeps its stage, functions finish what they began",
+    "user_agents": "a request's context tells which program calls",
 }
 
 Start = Callable[[Path, Mapping[str, str]], AbstractContextManager[Platform]]
@@ -97,11 +100,14 @@ TARGETS = {
             "gateway_responses": "those of the template are left out; it says in its own words that a route is not there (403)",
             "launcher": "the functions' code is what was built when it was started",
             "logs": "functions write to where it was started",
+            "quiet_network": "each container brings one, and Chromium says ERR_NETWORK_CHANGED",
             "raw_bodies": "it decodes every body as UTF-8, and what is none is its 502",
             "raw_paths": "it decodes a path before it looks for the route",
             "refusals": "it says in its own words 401 to who has no token, and 403 to who has a bad one",
+            "request_ids": "all calls have the id of its process",
             "streaming": "its answers come whole",
             "updates": "its containers have the variables and the code that the stack had when it was started",
+            "user_agents": "it tells a text of its own of every program",
         }),
     )
 }  # fmt: skip

@@ -1,6 +1,7 @@
 """Each capability, tried: the target has it, or lacks it as `targets.py` says. Red on the day that it learns one."""
 
 import json
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import uuid4
@@ -100,6 +101,13 @@ def logs(scene: Scene) -> bool:
     return eventually(is_there, LOG_SECONDS)
 
 
+def quiet_network(scene: Scene) -> bool:
+    before = set(socket.if_nameindex())
+    with scene.platform.variables("HealthFunction", CORS_ORIGIN="https://probe.example.com"):
+        assert requests.get(f"{scene.platform.api_url}/healthz", timeout=60).status_code == 200
+        return set(socket.if_nameindex()) <= before
+
+
 def raw_bodies(scene: Scene) -> bool:
     answer = requests.post(f"{scene.platform.api_url}/auth/login", data=b'{"email": "\xe9"}', timeout=60)
     return answer.status_code == 400
@@ -118,6 +126,11 @@ def refusals(scene: Scene) -> bool:
     )
 
 
+def request_ids(scene: Scene) -> bool:
+    first, second = (scene.ana.get("/users/me").headers["X-Request-Id"] for _ in range(2))
+    return first != second
+
+
 def s3_signatures(scene: Scene) -> bool:
     signed = scene.ana.get(f"/image/{scene.made()}/download").json()["url"]
     assert requests.get(signed, timeout=60).status_code == 200
@@ -132,6 +145,12 @@ def triggers(scene: Scene) -> bool:
     made = scene.made()
     lines = eventually(lambda: scene.platform.lines("image", scene.ana.id), TRIGGER_SECONDS)
     return made in [line["id"] for line in lines]
+
+
+def user_agents(scene: Scene) -> bool:
+    """A session is told with the program that began it."""
+    (session,) = scene.ana.get("/auth/sessions").json()["items"]
+    return str(session["userAgent"]).startswith("python-requests/")
 
 
 def _api(deployment: str) -> str:
@@ -192,13 +211,16 @@ PROBES: dict[str, Callable[[Scene], bool]] = {
         iam,
         launcher,
         logs,
+        quiet_network,
         raw_bodies,
         raw_paths,
         refusals,
+        request_ids,
         s3_signatures,
         streaming,
         triggers,
         updates,
+        user_agents,
     )
 }
 

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -24,9 +24,7 @@ KNOWING = ("ChatGenerateFunction", "ChatModelsFunction", "ChatCreateSessionFunct
 @pytest.fixture(scope="module", autouse=True)
 def _by_the_model_here(platform: Platform) -> Iterator[None]:
     """Let the model on this machine answer, where other tests of this platform ask a fake."""
-    with ExitStack() as stack:
-        for function in KNOWING:
-            stack.enter_context(platform.variables(function, PROVIDERS="offline"))
+    with platform.variables(*KNOWING, PROVIDERS="offline"):
         yield
 
 

@@ -21,7 +21,7 @@ HEARD = """new Promise((heard) => {
   if (player.duration > 0) heard();
   else player.addEventListener("loadedmetadata", heard);
 })"""
-in_a_browser = pytest.mark.needs("launcher")
+in_a_browser = pytest.mark.needs("quiet_network")
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def register(page: Page, url: str, words: tuple[str, str]) -> str:
     return email
 
 
-# ---------------------------------------------------------------- without a browser, on every target
+# ---------------------------------------------------------------- without a browser
 
 
 def test_the_page_and_all_that_it_loads_are_served(platform: Platform) -> None:
@@ -111,6 +111,7 @@ def test_a_newcomer_makes_a_picture_and_another_like_it(browser: Browser, platfo
 
 
 @in_a_browser
+@pytest.mark.needs("streaming")
 def test_a_conversation_is_streamed_stopped_renamed_and_still_there_after_a_reload(
     browser: Browser, platform: Platform
 ) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,8 @@ from tests.integration.client import PASSWORD, SECRETS, Api, Platform, User, ass
 from tests.services import NAMES, SERVICES
 
 
-def written(platform: Platform) -> Iterator[str]:
-    """All lines that the functions have logged."""
-    logs = platform.aws("logs")
-    for group in logs.get_paginator("describe_log_groups").paginate().search("logGroups[].logGroupName"):
-        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
-            yield from (event["message"] for event in page["events"])
-
-
 def structured(platform: Platform) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in written(platform) if line.startswith("{")]
+    return [json.loads(line) for line in platform.logged() if line.startswith("{")]
 
 
 @pytest.fixture
@@ -37,14 +28,14 @@ def used(platform: Platform, ana: User) -> Platform:
     refreshed = ana.post("/auth/refresh", {"refreshToken": ana.refresh_token}).json()["refreshToken"]
     ana.post("/auth/login", {"email": ana.email, "password": "not her password"})
     ana.post("/auth/logout", {"refreshToken": refreshed})
-    assert eventually(lambda: any(made["id"] in line for line in written(platform)))
+    assert eventually(lambda: any(made["id"] in line for line in platform.logged()))
     assert {PASSWORD, ana.token, ana.refresh_token, refreshed, "a very private prompt of hers"} <= SECRETS
     assert {f"private words for {name}" for name in NAMES} <= SECRETS
     return platform
 
 
 def test_no_log_holds_a_password_a_token_a_key_a_signed_url_or_a_prompt(used: Platform) -> None:
-    text = "\n".join(written(used))
+    text = "\n".join(used.logged())
     assert len(text) > 5_000
     assert not {secret for secret in SECRETS if secret in text}
     for marker in ("PRIVATE KEY", "X-Amz-Signature", "postgresql://"):
@@ -54,7 +45,7 @@ def test_no_log_holds_a_password_a_token_a_key_a_signed_url_or_a_prompt(used: Pl
         assert not {secret for secret in SECRETS if secret in found}, log.name
 
 
-@pytest.mark.needs("logs")
+@pytest.mark.needs("request_ids")
 def test_each_request_has_one_line_that_says_who_asked_for_what_and_how_it_ended(used: Platform) -> None:
     lines = [line for line in structured(used) if line.get("message") == "request"]
     assert len(lines) > 5
@@ -67,7 +58,7 @@ def test_each_request_has_one_line_that_says_who_asked_for_what_and_how_it_ended
     assert {line["cold_start"] for line in lines} == {True, False}
 
 
-@pytest.mark.needs("logs")
+@pytest.mark.needs("request_ids")
 def test_the_line_of_a_request_is_found_by_the_id_in_its_answer(platform: Platform, ana: User) -> None:
     problem = assert_problem(ana.get("/image/nothing"), 404)
     found = eventually(
@@ -76,7 +67,6 @@ def test_the_line_of_a_request_is_found_by_the_id_in_its_answer(platform: Platfo
     assert [(line["route"], line["status"], line["user_id"]) for line in found] == [("/image/{id}", 404, ana.id)]
 
 
-@pytest.mark.needs("logs")
 def test_a_security_event_has_a_field_of_its_own(platform: Platform, ana: User) -> None:
     first = ana.post("/auth/refresh", {"refreshToken": ana.refresh_token}).json()["refreshToken"]
     ana.post("/auth/refresh", {"refreshToken": first})

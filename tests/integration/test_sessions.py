@@ -4,6 +4,8 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from tests.integration.client import PASSWORD, Api, Platform, User, assert_problem
 
 NEW_PASSWORD = "wrong donkey charger"
@@ -101,9 +103,17 @@ def test_a_user_sees_own_sessions_the_last_used_first(ana: User, bob: User) -> N
     assert set(first) == {"id", "createdAt", "lastUsedAt", "userAgent", "ip", "current"}
     assert (first["current"], second["current"]) == (True, False)
     assert first["createdAt"] < second["createdAt"] < first["lastUsedAt"]
-    assert first["userAgent"].startswith("python-requests/")
     assert [session["current"] for session in sessions(phone)] == [False, True]
     assert len(sessions(bob)) == 1
+
+
+@pytest.mark.needs("user_agents")
+def test_a_session_tells_which_program_logged_in(ana: User) -> None:
+    login = {"email": ana.email, "password": PASSWORD}
+    assert ana.post("/auth/login", login, headers={"User-Agent": "a lighthouse/1.0"}).status_code == 200
+    registered, logged_in = sorted((each["userAgent"] for each in sessions(ana)), reverse=True)
+    assert registered.startswith("python-requests/")
+    assert logged_in == "a lighthouse/1.0"
 
 
 def test_a_session_can_be_ended_from_another_and_again(ana: User) -> None:

@@ -21,9 +21,12 @@ from localstack.console import CommandFailed
 from localstack.sam_local import command, derive, engine, forward, isolation
 from samcli.commands.local.lib.local_lambda import LocalLambdaRunner  # type: ignore[import-untyped]
 from samcli.lib.providers.api_provider import ApiProvider  # type: ignore[import-untyped]
+from samcli.lib.providers.provider import LayerVersion  # type: ignore[import-untyped]
 from samcli.lib.providers.sam_function_provider import SamFunctionProvider  # type: ignore[import-untyped]
 from samcli.lib.providers.sam_stack_provider import SamLocalStackProvider  # type: ignore[import-untyped]
+from samcli.local.layers.layer_downloader import LayerDownloader  # type: ignore[import-untyped]
 
+from tests.integration.on_sam_local import apart
 from tests.unit.functions.template import template
 
 ENDPOINT = "http://172.17.0.1:4711"
@@ -36,6 +39,11 @@ ADDRESSES = derive.Addresses(
 BUILT: dict[str, Any] = json.loads(json.dumps(template()))
 FUNCTIONS = {
     name: each["Properties"] for name, each in BUILT["Resources"].items() if each["Type"].endswith(":Function")
+}
+CONTENTS = {
+    name: each["Properties"]["ContentUri"]
+    for name, each in BUILT["Resources"].items()
+    if each["Type"].endswith(":LayerVersion")
 }
 METHODS = {"get", "head", "post", "put", "patch", "delete"}
 
@@ -50,6 +58,30 @@ print(json.dumps({{
     "credentials": [keys.access_key, keys.secret_key, keys.token],
     "endpoints": sorted({{session.create_client(name).meta.endpoint_url for name in {SERVICES}}}),
 }}))
+"""
+
+# Where the clients go with which the functions read and write, at the first name that is looked up and no further.
+DIRECT = """
+import sys
+from contextlib import suppress
+from core import aws, direct
+
+class Told(Exception):
+    pass
+
+def tell(event, arguments):
+    if event.startswith("socket.") and event != "socket.__new__":
+        print(event, *map(str, arguments[:2]))
+        raise Told
+
+options = {"connect_timeout": 1, "read_timeout": 1, "retries": {"total_max_attempts": 1}}
+s3, dynamodb = (aws.client(name, **options) for name in ("s3", "dynamodb"))
+assert isinstance(s3, direct.S3) and isinstance(dynamodb, direct.DynamoDB)
+sys.addaudithook(tell)
+with suppress(Told):
+    s3.get_object(Bucket="bucket", Key="key")
+with suppress(Told):
+    dynamodb.get_item(TableName="table", Key={})
 """
 
 
@@ -83,12 +115,19 @@ class Sam:
         return {each.name: runner.get_invoke_config(each).env_vars.resolve() for each in self.functions.get_all()}
 
 
+LAYERS = {name: f"arn:aws:lambda:us-east-1:000000000000:layer:{name}-of-a-content:1" for name in CONTENTS}
+
+
+def derived(own: derive.Variables, code: Path = Path("functions")) -> Any:
+    """The template for the stack."""
+    return derive.template(BUILT, code, LAYERS, deployed().parameters, own)
+
+
 def written(folder: Path) -> derive.Files:
     """The files for the stack."""
-    known = deployed()
-    own = derive.variables(known, ADDRESSES)
+    own = derive.variables(deployed(), ADDRESSES)
     files = derive.Files(folder)
-    files.write(derive.template(BUILT, folder / "build", folder / "functions", known.parameters, own), own)
+    files.write(derived(own, folder / "functions"), own)
     return files
 
 
@@ -143,13 +182,45 @@ def test_each_method_that_a_path_lacks_is_refused_by_the_function_for_it(sam: Sa
 
 def test_each_function_has_its_layers_its_code_and_the_stacks_runtime(sam: Sam) -> None:
     for each in sam.functions.get_all():
-        declared = [layer["Ref"] for layer in FUNCTIONS[each.name].get("Layers", [])]
-        assert [layer.name for layer in each.layers] == declared
-        for layer in each.layers:
-            folder = BUILT["Resources"][layer.name]["Properties"]["ContentUri"]
-            assert Path(layer.codeuri) == sam.files.folder / "build" / folder
+        declared = [LAYERS[layer["Ref"]] for layer in FUNCTIONS[each.name].get("Layers", [])]
+        assert [layer.arn for layer in each.layers] == declared
         assert Path(each.codeuri) == sam.files.folder / "functions"
         assert (each.runtime, each.architecture) == ("python3.12", "x86_64")
+
+
+def test_sam_has_the_layers_that_were_built_without_asking_aws(tmp_path: Path) -> None:
+    build, own = tmp_path / "build", derive.variables(deployed(), ADDRESSES)
+    for name, folder in CONTENTS.items():
+        (build / folder).mkdir(parents=True)
+        (build / folder / "name").write_text(name)
+    layers = derive.layers(BUILT, build, tmp_path / "layers")
+    layers.place()
+    layers.place()  # as a second start does
+    stack = {"Resources": derive.template(BUILT, tmp_path, layers.arns, {}, own)["Resources"]}
+    downloader = LayerDownloader(str(tmp_path / "layers"), str(tmp_path), [], lambda_client=object())
+    for name, arn in layers.arns.items():
+        layer = downloader.download(LayerVersion(arn, None))
+        assert (Path(layer.codeuri) / "name").read_text() == name
+        # SAM makes an image anew of what it takes for the template's own.
+        assert not layer.is_defined_within_template
+    used = {arn for each in FUNCTIONS for arn in stack["Resources"][each]["Properties"].get("Layers", [])}
+    assert used == set(layers.arns.values())
+
+
+def test_sam_looks_for_layers_where_they_were_put(tmp_path: Path) -> None:
+    files = derive.Files(tmp_path)
+    words = command.sam_command(files, engine.desktop(None), 3001)
+    assert words[words.index("--layer-cache-basedir") + 1] == str(files.layers)
+
+
+def test_a_layer_with_another_content_is_another_to_sam(tmp_path: Path) -> None:
+    for folder in CONTENTS.values():
+        (tmp_path / folder).mkdir(parents=True)
+    before = derive.layers(BUILT, tmp_path, tmp_path)
+    assert derive.layers(BUILT, tmp_path, tmp_path) == before
+    (tmp_path / CONTENTS["CoreLayer"] / "core.py").write_text("")
+    after = derive.layers(BUILT, tmp_path, tmp_path)
+    assert {name for name, arn in after.arns.items() if before.arns[name] != arn} == {"CoreLayer"}
 
 
 def test_containers_get_the_stacks_values_and_addresses_that_they_reach(sam: Sam) -> None:
@@ -238,6 +309,17 @@ def test_no_function_gets_another_endpoint_or_other_credentials_than_the_emulato
     assert json.loads(done.stdout) == {"credentials": ["test", "test", None], "endpoints": [ENDPOINT]}
 
 
+def test_what_functions_ask_without_botocore_is_asked_at_the_emulator_only(person: Path, sam: Sam) -> None:
+    """S3 and DynamoDB, as in the containers, where Lambda's emulator says how they were started."""
+    of_containers = {"AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand", "HTTP_PROXY": "http://proxy.example.com:3128"}
+    environment = sam.environments()["ImageGenerateFunction"] | of_containers
+    done = subprocess.run(
+        [sys.executable, "-c", DIRECT], capture_output=True, text=True, check=True,
+        env=environment | {"HOME": str(person), "PYTHONPATH": str(settings.ROOT / "layers/core")},
+    )  # fmt: skip
+    assert done.stdout.splitlines() == ["socket.getaddrinfo 172.17.0.1 4711"] * 2
+
+
 def test_sam_itself_gets_nothing_of_the_persons_account(person: Path) -> None:
     known = settings.load({"SAM_TEMPLATE": str(settings.ROOT / "template.yaml"), "AWS_PORT": "4710"})
     environment = stack.command_environment(known)
@@ -263,16 +345,15 @@ CHANGES: dict[str, Change] = {
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("where", ["template", "overrides"])
 def test_the_command_refuses_a_function_that_is_not_kept_here(change: Change, where: str) -> None:
-    known = deployed()
-    own = derive.variables(known, ADDRESSES)
-    derived = derive.template(BUILT, Path("build"), Path("functions"), known.parameters, own)
-    isolation.require(derived, own, ENDPOINT)
+    own = derive.variables(deployed(), ADDRESSES)
+    template = derived(own)
+    isolation.require(template, own, ENDPOINT)
     if where == "template":
-        change(derived["Resources"]["LoginFunction"]["Properties"]["Environment"]["Variables"])
+        change(template["Resources"]["LoginFunction"]["Properties"]["Environment"]["Variables"])
     else:
         change(own["LoginFunction"])
     with pytest.raises(CommandFailed, match="LoginFunction would not be kept on this machine: AWS_"):
-        isolation.require(derived, own, ENDPOINT)
+        isolation.require(template, own, ENDPOINT)
 
 
 def test_the_command_reads_what_it_wrote_before_it_starts(tmp_path: Path) -> None:
@@ -291,7 +372,7 @@ def test_only_the_owner_reads_the_files(sam: Sam) -> None:
 
 def test_a_function_that_is_not_deployed_is_named() -> None:
     with pytest.raises(CommandFailed, match="is not deployed"):
-        derive.template(BUILT, Path("build"), Path("functions"), {}, {})
+        derived({})
 
 
 def test_containers_have_no_resolver(tmp_path: Path) -> None:
@@ -338,6 +419,20 @@ def test_a_bridge_that_is_not_here_is_said() -> None:
     docker = engine.on_linux(None, [{"Subnet": "192.0.2.0/24"}])
     with contextlib.ExitStack() as cleanup, pytest.raises(CommandFailed, match=r"cannot listen on 192\.0\.2\.1"):
         command._reach(docker, cleanup)(("127.0.0.1", 1))
+
+
+@pytest.mark.parametrize(
+    ("line", "parts"),
+    [
+        ('{"status": 200}', ['{"status": 200}']),
+        ('{"status": 200}{"status": 401}Invoking', ['{"status": 200}', '{"status": 401}', "Invoking"]),
+        ("Invoking {torn", ["Invoking {torn"]),
+        ("", []),
+    ],
+)
+def test_what_sams_threads_print_on_one_line_is_taken_apart(line: str, parts: list[str]) -> None:
+    """For the integration tests that read what functions log."""
+    assert list(apart(line)) == parts
 
 
 # ---------------------------------------------------------------- forwarding

@@ -6,8 +6,6 @@ import pytest
 
 from tests.integration.client import PASSWORD, Api, Platform, User, assert_problem, eventually
 
-pytestmark = pytest.mark.needs("launcher")
-
 SMALL = {"prompt": "a cat", "size": "64x64"}
 
 

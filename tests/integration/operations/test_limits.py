@@ -75,13 +75,8 @@ def test_one_user_uses_up_one_limit_on_all_other_routes(ana: User) -> None:
 
 
 def test_without_counters_accounts_answer_and_generation_does_not(platform: Platform, ana: User, api: Api) -> None:
-    missing = {"RATE_LIMIT_TABLE": "missing"}
-    with (
-        platform.variables("LoginFunction", **missing),
-        platform.variables("MeFunction", **missing),
-        platform.variables("TtsGenerateFunction", **missing),
-        platform.variables("ImageGetFunction", **missing),
-    ):
+    functions = ("LoginFunction", "MeFunction", "TtsGenerateFunction", "ImageGetFunction")
+    with platform.variables(*functions, RATE_LIMIT_TABLE="missing"):
         login = api.post("/auth/login", {"email": ana.email, "password": PASSWORD})
         assert login.status_code == 200
         assert "RateLimit-Limit" not in login.headers
