@@ -13,7 +13,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import TextIOWrapper
 from typing import Any, cast
@@ -23,6 +23,7 @@ from benchmarks.usage_history import whole
 from localstack.commands import running_settings
 from localstack.instance import Instance
 from localstack.settings import STACK_NAME, load
+from tests.integration.workers import workers
 from tests.services import SERVICES
 from tests.unit.generation.usage_history import SOURCES
 from tools.operate import target
@@ -110,22 +111,17 @@ class Platform:
         """All that was ever counted of somebody."""
         return total(one.counters for one in self.usage.all_sums(whose, "m#", "m#~"))
 
-    def workers(self) -> Iterator[psutil.Process]:
+    def workers(self) -> list[psutil.Process]:
         """The processes that count."""
         described = Instance(running_settings(load()).home).description()
-        for process in psutil.Process(described.pid if described else 0).children(recursive=True):
-            try:
-                if "UsageCount" in process.environ().get("AWS_LAMBDA_FUNCTION_NAME", ""):
-                    yield process
-            except psutil.Error:
-                continue
+        return workers(described.pid, "UsageCount") if described else []
 
 
 def killing(platform: Platform, ended: threading.Event, chance: random.Random) -> int:
     """Kill a process that counts every few seconds; how many were killed."""
     killed = 0
     while killed < MOST_KILLS and not ended.wait(KILL_EVERY_SECONDS):
-        if found := list(platform.workers()):
+        if found := platform.workers():
             chance.choice(found).kill()
             killed += 1
     return killed
