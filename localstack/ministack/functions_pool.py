@@ -24,6 +24,7 @@ from typing import Any
 
 # What a layer's archive is replaced by where it is unpacked; an archive begins with PK.
 UNPACKED = b"unpacked "
+_DIGEST_CHARACTERS = 64
 COLD_STARTS_AT_ONCE = os.cpu_count() or 1
 # A function that never gets ready must not stop the others for ever.
 LONGEST_WAIT_SECONDS = 20.0
@@ -80,12 +81,11 @@ def _share_unpacked_code(lambda_runtime: Any, lambda_service: Any, unpacked: Pat
     promised: set[str] = set()
 
     def unpack(archive: zipfile.ZipFile, digest: str) -> None:
-        if not (unpacked / digest).exists():
-            _remove_unused(unpacked, promised)
-            fresh = unpacked / f"{digest}.{os.getpid()}"
-            shutil.rmtree(fresh, ignore_errors=True)
-            zipfile.ZipFile.extractall(archive, fresh)
-            fresh.rename(unpacked / digest)
+        _remove_unused(unpacked, promised)
+        fresh = unpacked / f"{digest}.{os.getpid()}"
+        shutil.rmtree(fresh, ignore_errors=True)
+        zipfile.ZipFile.extractall(archive, fresh)
+        fresh.rename(unpacked / digest)
 
     def link(digest: str, path: Any) -> None:
         promised.discard(digest)
@@ -107,7 +107,8 @@ def _share_unpacked_code(lambda_runtime: Any, lambda_service: Any, unpacked: Pat
             with open(self.source, "rb") as content:
                 digest = hashlib.file_digest(content, "sha256").hexdigest()
             with guard:
-                unpack(self, digest)
+                if not (unpacked / digest).exists():
+                    unpack(self, digest)
                 link(digest, path)
             Path(self.source).unlink()
 
@@ -129,8 +130,10 @@ def _share_unpacked_code(lambda_runtime: Any, lambda_service: Any, unpacked: Pat
 
     def opened(file: Any, *arguments: Any, **named: Any) -> Any:
         with open(file, "rb") as content:
-            kind, _, digest = content.read(len(UNPACKED) + 64).partition(UNPACKED)
-        return SharedArchive(file, *arguments, **named) if kind else UnpackedArchive(digest.decode())
+            start = content.read(len(UNPACKED) + _DIGEST_CHARACTERS)
+        if start.startswith(UNPACKED):
+            return UnpackedArchive(start.removeprefix(UNPACKED).decode())
+        return SharedArchive(file, *arguments, **named)
 
     class Archives:
         """Stands for the `zipfile` module inside MiniStack's runtime."""
@@ -147,8 +150,10 @@ def _share_unpacked_code(lambda_runtime: Any, lambda_service: Any, unpacked: Pat
         # Python works a content's hash out once, as long as it is there.
         known = len(content), hash(content)
         digest = digests.setdefault(known, digests.get(known) or hashlib.sha256(content).hexdigest())
-        with guard, zipfile.ZipFile(io.BytesIO(content)) as archive:
-            unpack(archive, digest)
+        with guard:
+            if not (unpacked / digest).exists():
+                with zipfile.ZipFile(io.BytesIO(content)) as archive:
+                    unpack(archive, digest)
             promised.add(digest)
         return UNPACKED + digest.encode()
 
