@@ -177,3 +177,13 @@ def test_no_data_is_told_from_zero(table: UsageTable) -> None:
 def test_csv_has_the_same_rows_and_names() -> None:
     rows = [{"service": "tts", "model": 'a "b", c', "usd": None, "latencyMs": {"p50": 1.5, "p95": None}, "top": [1]}]
     assert answers.as_csv(rows) == 'service,model,usd,latencyMs.p50,latencyMs.p95\r\ntts,"a ""b"", c",,1.5,\r\n'
+
+
+def test_a_day_that_is_read_again_says_the_same(table: UsageTable) -> None:
+    # From noon to noon, which cuts two days; what was read first is kept.
+    noon = (LAST - date(1970, 1, 1)).days * 96 - 48
+    wanted = Range(LAST, LAST, ZoneInfo("UTC"), noon - 96, noon)
+    rows._kept.cache_clear()
+    first, second = (reading.overall(table, EVERYBODY, wanted) for _ in range(2))
+    assert first == second
+    assert rows._kept.cache_info().hits == rows._kept.cache_info().misses > 0

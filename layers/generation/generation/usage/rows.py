@@ -26,6 +26,8 @@ EVERYBODY = "everybody"
 SOURCES = 32
 """A row has this many sources; further models of a provider are counted together as OTHER."""
 OTHER = "other"
+# Texts up to this size are kept as they were read; those of a day with some thousand calls have 20 KB.
+_KEPT_BYTES = 64 * 1024
 
 
 class Cell(NamedTuple):
@@ -158,10 +160,10 @@ def sums(packed_rows: Iterable[tuple[Mapping[str, bytes], range | None]]) -> Ite
             for name, found in _loads(item["s"]).items():
                 numbers.setdefault(name, []).append(found)
         else:
-            for name, by_slot in _loads(item["c"]).items():
+            for name, by_slot in _slots(item["c"]).items():
                 numbers.setdefault(name, []).extend(_within(by_slot, slots))
-        kind = "t" if slots is None else "h"
-        for name, by_slot in (_loads(item[kind]) if kind in item else {}).items():
+        kind, read = ("t", _loads) if slots is None else ("h", _slots)
+        for name, by_slot in (read(item[kind]) if kind in item else {}).items():
             latencies.setdefault(name, []).extend(by_slot.values() if slots is None else _within(by_slot, slots))
     for name, lists in numbers.items():
         if lists:
@@ -178,9 +180,19 @@ def latencies(packed_rows: Iterable[tuple[Mapping[str, bytes], range | None]]) -
         kind = "z" if slots is None else "a"
         if kind not in item:
             return None
-        by_slot = _loads(item[kind])
+        by_slot = _loads(item[kind]) if slots is None else _slots(item[kind])
         found.extend(by_slot.values() if slots is None else _within(by_slot, slots))
     return histograms.total(found)
+
+
+def _slots(text: bytes) -> Any:
+    """Numbers by slot, to be read only: most of what takes time of a range is a day that it cuts, and that is over."""
+    return _kept(text) if len(text) <= _KEPT_BYTES else _loads(text)
+
+
+@lru_cache(maxsize=16)
+def _kept(text: bytes) -> Any:
+    return _loads(text)
 
 
 def _within(by_slot: Mapping[str, Any], slots: range) -> list[Any]:
