@@ -67,7 +67,7 @@ def test_a_session_that_has_ended_cannot_change_the_password(gateway: Gateway) -
 
 def test_a_session_that_has_expired_cannot_change_the_password() -> None:
     ana = Person.new()
-    execute("UPDATE sessions SET expires_at = now() WHERE id = %s", ana.session_id)
+    execute("UPDATE sessions SET expires_at = now() - interval '1 second' WHERE id = %s", ana.session_id)
     change(ana).problem(401)
 
 

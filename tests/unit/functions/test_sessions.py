@@ -77,7 +77,7 @@ def test_the_caller_sees_own_sessions_only_the_last_used_first() -> None:
 def test_a_session_that_is_over_is_not_shown(column: str) -> None:
     ana = Person.new()
     other = ana.again()
-    execute(f"UPDATE sessions SET {column} = now() WHERE id = %s", other.session_id)  # noqa: S608
+    execute(f"UPDATE sessions SET {column} = now() - interval '1 second' WHERE id = %s", other.session_id)  # noqa: S608
     assert [item["id"] for item in items(ana)] == [ana.session_id]
 
 
