@@ -149,7 +149,9 @@ def _share_unpacked_code(lambda_runtime: Any, lambda_service: Any, unpacked: Pat
             return content
         # Python works a content's hash out once, as long as it is there.
         known = len(content), hash(content)
-        digest = digests.setdefault(known, digests.get(known) or hashlib.sha256(content).hexdigest())
+        if known not in digests:
+            digests[known] = hashlib.sha256(content).hexdigest()
+        digest = digests[known]
         with guard:
             if not (unpacked / digest).exists():
                 with zipfile.ZipFile(io.BytesIO(content)) as archive:

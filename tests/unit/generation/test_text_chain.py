@@ -140,18 +140,23 @@ def test_a_stream_that_falls_silent_is_over(over: threading.Event) -> None:
 
 
 def test_a_whole_answer_that_falls_silent_is_written_by_the_next(over: threading.Event) -> None:
-    begun = completed(Writer("slow", hanging(over, "It")), Writer(), silence=SHORT)
+    # Who does not notice the silence gets the rest of the first answer.
+    end = threading.Timer(10, over.set)
+    end.start()
+    begun = completed(Writer("slow", hanging(over, "It")), Writer(), silence=SHORT, seconds=3600)
+    end.cancel()
 
     assert (begun.text, begun.fallback_from, begun.fallback_reason) == ("Hello", "slow", "timeout")
 
 
 def test_a_whole_answer_may_take_longer_than_the_silence(over: threading.Event) -> None:
     def script(request: TextRequest) -> Iterator[str]:
-        for piece in ["It", "was", "dark"]:
-            assert not over.wait(2 * SHORT)
+        for piece in ["It", "was", "so", "dark"]:
+            assert not over.wait(0.6)
             yield piece
 
-    assert completed(Writer(script=script), silence=5 * SHORT).text == "Itwasdark"
+    # Much longer than each pause, and shorter than all of them together.
+    assert completed(Writer(script=script), silence=1.5).text == "Itwassodark"
 
 
 def test_a_whole_answer_ends_with_its_share(over: threading.Event) -> None:
