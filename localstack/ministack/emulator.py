@@ -11,6 +11,7 @@ from typing import Any
 from localstack.edge import Application
 from localstack.ministack import (
     batches,
+    calls,
     forking,
     functions_pool,
     gateway,
@@ -83,6 +84,7 @@ class Emulator:
         role_boundaries.install(provisioners, _service("services.iam"))
         functions_pool.install(self._runtime, _service("services.lambda_svc"), interpreter, unpacked)
         forking.install(self._runtime, _service("services.lambda_svc"))
+        calls.install(self._runtime, _service("core.concurrency"))
         batches.install(_service("services.sqs"), _service("services.lambda_svc"))
         streaming.install(apigateway, self._runtime)
         owner.install(_service("core.iam_evaluator"), _service("services.s3"))

@@ -1,6 +1,6 @@
 """How MiniStack runs functions here: an interpreter that sees only boto3, shared unpacked code, bounded bursts.
 
-A function that changes finishes the calls that it has begun, and the log of a call ends with the call.
+A function that changes finishes the calls that it has begun.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import functools
 import hashlib
 import io
 import os
-import queue
 import shutil
 import tempfile
 import threading
@@ -34,15 +33,16 @@ STALLED_SECONDS = 0.05
 LONG_SECONDS = 0.5
 # An environment's first call takes the processor for longer than the others do: so long it counts as one that starts.
 FIRST_CALL_SECONDS = 0.15
+NICENESS = 5
 
 
 def install(lambda_runtime: Any, lambda_service: Any, interpreter: Path, unpacked: Path) -> None:
     """Put everything of this module into MiniStack's `core.lambda_runtime` and `services.lambda_svc`."""
     _use_interpreter(lambda_runtime, interpreter)
+    _go_second(lambda_runtime)
     _share_unpacked_code(lambda_runtime, lambda_service, unpacked)
     _bound_cold_starts(lambda_runtime, lambda_service)
     _finish_calls(lambda_runtime, lambda_service)
-    _end_logs(lambda_runtime)
 
 
 # MiniStack's script for Python puts the function's package on the path, and then the layers before it.
@@ -64,6 +64,17 @@ def _use_interpreter(lambda_runtime: Any, interpreter: Path) -> None:
         if script.count(BEFORE_IMPORT) != 1:
             raise RuntimeError("MiniStack starts Python functions in another way than it did")
         return str(interpreter), script.replace(BEFORE_IMPORT, PACKAGE_FIRST + BEFORE_IMPORT)
+
+    lambda_runtime._detect_runtime_binary = detected
+
+
+def _go_second(lambda_runtime: Any) -> None:
+    """The platform's own process goes first where processors are few: all functions wait for it."""
+    detect = lambda_runtime._detect_runtime_binary
+
+    def detected(runtime: str) -> tuple[str, str]:
+        binary, script = detect(runtime)
+        return binary, f"import os\nos.nice({NICENESS})\n{script}" if runtime.startswith("python") else script
 
     lambda_runtime._detect_runtime_binary = detected
 
@@ -291,59 +302,3 @@ def _finish_calls(lambda_runtime: Any, lambda_service: Any) -> None:
     lambda_runtime.invalidate_worker = lambda_service.invalidate_worker = retire_busy
     lambda_runtime.release_worker = lambda_service.release_worker = release_or_end
     lambda_runtime.end_when_idle = end_when_idle
-
-
-# What ends MiniStack's script for Python: the answer to one call, and the loop over all of them.
-ANSWERED = "        _real_stdout.flush()\n\nrun()\n"
-# Its first character is in no line of a log; the id of the call comes after it.
-END_OF_LOG = "\0end of "
-LONGEST_LOG_SECONDS = 0.25
-
-
-def _end_logs(lambda_runtime: Any) -> None:
-    """A worker says when the log of a call is whole, so that its answer need not wait until the log is silent."""
-    detect, drain = lambda_runtime._detect_runtime_binary, lambda_runtime.Worker._drain_stderr_bounded
-    read, invoke = lambda_runtime.Worker._read_stderr, lambda_runtime.Worker.invoke
-    drain_at_once = lambda_runtime.Worker._drain_stderr
-
-    def detected(runtime: str) -> tuple[str, str]:
-        binary, script = detect(runtime)
-        if not runtime.startswith("python"):
-            return binary, script
-        if script.count(ANSWERED) != 1:
-            raise RuntimeError("MiniStack's worker ends a call in another way than this module knows")
-        says = f"        print({END_OF_LOG!r} + context.aws_request_id, file=sys.__stderr__, flush=True)\n"
-        return binary, script.replace(ANSWERED, says + ANSWERED)
-
-    def read_to_the_end(worker: Any) -> None:
-        lines = worker._stderr_queue
-        read(worker)
-        lines.put(END_OF_LOG)  # of the process, and of whatever call it was in
-
-    def invoked(worker: Any, event: Any, request_id: str, **named: Any) -> Any:
-        worker.request_id = request_id
-        return invoke(worker, event, request_id, **named)
-
-    def drained(worker: Any, *arguments: Any, **named: Any) -> str:
-        if not worker.config.get("Runtime", "python").startswith("python"):
-            kept: str = drain(worker, *arguments, **named)
-            return kept
-        log: list[str] = []
-        deadline = time.monotonic() + LONGEST_LOG_SECONDS
-        while True:
-            try:
-                line = worker._stderr_queue.get(timeout=max(0.0, deadline - time.monotonic()))
-            except queue.Empty:
-                break
-            before, end, call = line.partition(END_OF_LOG)
-            log += [before] if before or not end else []
-            if end and call in ("", worker.request_id):
-                break
-        return "\n".join(log)
-
-    def drained_at_once(worker: Any) -> str:
-        return "\n".join(line for line in drain_at_once(worker).split("\n") if not line.startswith(END_OF_LOG))
-
-    lambda_runtime._detect_runtime_binary = detected
-    lambda_runtime.Worker._read_stderr, lambda_runtime.Worker._drain_stderr = read_to_the_end, drained_at_once
-    lambda_runtime.Worker.invoke, lambda_runtime.Worker._drain_stderr_bounded = invoked, drained

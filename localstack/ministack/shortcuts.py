@@ -4,6 +4,8 @@
 * Who calls is looked up with all of the caller's policies where the name alone is wanted.
 * A condition of DynamoDB's is looked through for errors of its grammar each time.
 * Each object that is written starts a thread that parses what its bucket tells whom, to find that nobody is told.
+* The file of an object is looked for link by link, four times; and each is written through two layers of buffers.
+* Which addresses a policy's condition means is worked out for each call.
 """
 
 from __future__ import annotations
@@ -11,7 +13,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import importlib
+import os
 from collections.abc import Callable
+from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 TEXTS = 1024
@@ -25,6 +30,9 @@ def install(iam_evaluator: Any, dynamodb: Any, s3: Any) -> None:
     _name_callers(iam_evaluator)
     _read_conditions_once(dynamodb)
     _tell_who_listens(s3)
+    _know_where_files_are(s3)
+    _write_files_at_once(s3)
+    _know_networks(iam_evaluator)
 
 
 def _parse_policies_once(iam_evaluator: Any) -> None:
@@ -79,3 +87,50 @@ def _tell_who_listens(s3: Any) -> None:
             later(functools.partial(tell, bucket, key, event, *arguments, **named))
 
     s3._parse_notification_config_raw, s3._fire_s3_event_async = listeners, told
+
+
+def _know_where_files_are(s3: Any) -> None:
+    """No link is in the folder of S3's files: nobody but MiniStack writes to it, and it makes none."""
+    look = s3.os.path.realpath
+
+    @functools.lru_cache(1)
+    def root() -> str:
+        return str(look(s3.DATA_DIR))
+
+    def found(path: str) -> str:
+        for known in (root(), s3.DATA_DIR):
+            if path.startswith(f"{known}{os.sep}"):
+                return os.path.normpath(root() + path[len(known) :])
+        return str(look(path))
+
+    names = SimpleNamespace(**vars(s3.os.path) | {"realpath": found})
+    s3.os = SimpleNamespace(**vars(s3.os) | {"path": names})
+
+
+def _write_files_at_once(s3: Any) -> None:
+    """A file's content is whole in memory, and needs no buffers on its way."""
+
+    def write(path: str, data: bytes | str, *, text: bool = False) -> None:
+        left = memoryview(data.encode() if isinstance(data, str) else data)
+        temporary = f"{path}.tmp"
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        try:
+            try:
+                while left:
+                    left = left[os.write(descriptor, left) :]
+            finally:
+                os.close(descriptor)
+        except OSError:
+            with suppress(OSError):
+                os.remove(temporary)
+            raise
+        os.replace(temporary, path)
+
+    s3._atomic_write = write
+
+
+def _know_networks(iam_evaluator: Any) -> None:
+    """An address, and the addresses of a network, are the same each time."""
+    read = iam_evaluator.ipaddress
+    known = {name: functools.lru_cache(TEXTS)(getattr(read, name)) for name in ("ip_address", "ip_network")}
+    iam_evaluator.ipaddress = SimpleNamespace(**vars(read) | known)

@@ -36,6 +36,10 @@ if "MEETING" in os.environ:
 
 
 LOADED = str(uuid.uuid4())
+# More than a pipe holds.
+NOISE = "noise\n" * 50_000
+if "NOISY" in os.environ:
+    print(NOISE)
 
 
 def handler(event: dict[str, Any], _context: object) -> Any:
@@ -52,6 +56,7 @@ def handler(event: dict[str, Any], _context: object) -> Any:
                 "shared": shared.WHO,
                 "linked": os.path.islink(os.path.dirname(os.path.abspath(__file__))),
                 "together": TOGETHER,
+                "nice": os.nice(0),
             }
         case "meet":
             meet(Path(event["folder"]), int(event["expected"]))
@@ -62,6 +67,15 @@ def handler(event: dict[str, Any], _context: object) -> Any:
         case "wait":
             (Path(event["folder"]) / "started").touch()
             return wait_for((Path(event["folder"]) / "go").exists)
+        case "chatter":
+            print(NOISE + "the last word")
+            return event["text"]
+        case "shout":
+            while True:
+                print("more")
+        case "die":
+            print("the last word", flush=True)
+            os._exit(1)
         case "raise":
             raise RuntimeError("a secret detail")
         case "slow":

@@ -7,6 +7,8 @@ since the start what nobody sees from without.
 import argparse
 import asyncio
 import importlib
+import ipaddress
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable
@@ -30,17 +32,30 @@ def counted(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     return counting
 
 
+def with_counted(module: Any, name: str, counter: str) -> SimpleNamespace:
+    """Stands for a module of which a call is counted."""
+    return SimpleNamespace(**vars(module) | {name: counted(counter, getattr(module, name))})
+
+
 def count() -> None:
     """Count from now on what shortcuts of the platform's spare MiniStack."""
-    iam, dynamodb, s3 = (
+    iam, dynamodb, s3, runtime, concurrency = (
         importlib.import_module(f"ministack.{name}")
-        for name in ("core.iam_evaluator", "services.dynamodb", "services.s3")
+        for name in (
+            *("core.iam_evaluator", "services.dynamodb", "services.s3"),
+            *("core.lambda_runtime", "core.concurrency"),
+        )
     )
     iam.ParsedStatement = counted("statements", iam.ParsedStatement)
     iam._gather_role_policies = counted("roles", iam._gather_role_policies)
     tokens = SimpleNamespace(finditer=counted("conditions", dynamodb._COND_TOKEN_RE.finditer))
     dynamodb._COND_TOKEN_RE = tokens
-    s3.threading = SimpleNamespace(**vars(threading) | {"Thread": counted("threads", threading.Thread)})
+    s3.threading = with_counted(threading, "Thread", "threads")
+    runtime.threading = with_counted(threading, "Thread", "readers")
+    concurrency.threading = with_counted(threading, "Thread", "callers")
+    iam.ipaddress = with_counted(ipaddress, "ip_network", "networks")
+    s3.os = with_counted(os, "fdopen", "buffers")
+    s3.os.path = with_counted(os.path, "realpath", "links")
 
 
 def telling(application: Any) -> Any:

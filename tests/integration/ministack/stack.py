@@ -91,7 +91,7 @@ def body() -> dict[str, Any]:
     }
 
 
-def function(handler: str, variables: dict[str, str]) -> dict[str, Any]:
+def function(handler: str, variables: dict[str, str], seconds: int = 60) -> dict[str, Any]:
     """A function of the stack."""
     return {
         "Type": "AWS::Lambda::Function",
@@ -99,7 +99,7 @@ def function(handler: str, variables: dict[str, str]) -> dict[str, Any]:
             "Runtime": settings.python_runtime(),
             "Handler": f"function.{handler}",
             "Role": {"Fn::GetAtt": ["Role", "Arn"]},
-            "Timeout": 60,
+            "Timeout": seconds,
             "Code": {"S3Bucket": BUCKET, "S3Key": "function.zip"},
             "Layers": [{"Ref": "Layer"}],
             "Environment": {"Variables": variables},
@@ -144,6 +144,8 @@ def template(meeting: Path, seconds: float) -> dict[str, Any]:
             "Meeting": function("handler", meet),
             "Forking": function("handler", {}),
             "Muttering": function("handler", {}),
+            "Hurried": function("handler", {}, seconds=1),
+            "Noisy": function("handler", {"NOISY": "yes"}),
             "Streaming": function("stream", {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/streaming-runtime"}),
             "Queue": {"Type": "AWS::SQS::Queue"},
             "Mapping": {

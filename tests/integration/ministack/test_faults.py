@@ -6,6 +6,7 @@ The first of the two fails on the day when MiniStack does it itself. Then the ch
 import gzip
 import importlib
 import json
+import os
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -133,11 +134,27 @@ def a_change_of_a_function_ends_its_calls(ministack: MiniStack, folder: Path) ->
         return call.result() is not True
 
 
-@fault("functions_pool._end_logs")
+@fault("calls._end_logs")
 def a_call_waits_for_what_is_logged_after_it(ministack: MiniStack, _folder: Path) -> bool:
     words = [f"word-{number}" for number in range(20)]
     logs = [ministack.log_of("Muttering", what="mutter", word=word) for word in words]
     return any(word in log for word, log in zip(words, logs, strict=True))
+
+
+@fault("calls._read_in_one_thread")
+def a_call_starts_threads_that_read(ministack: MiniStack, _folder: Path) -> bool:
+    return done(ministack, lambda: ministack.invoke("Muttering", what="see"))["readers"] > 0
+
+
+@fault("calls._keep_threads")
+def a_call_starts_a_thread(ministack: MiniStack, _folder: Path) -> bool:
+    return done(ministack, lambda: ministack.invoke("Function", what="see"))["callers"] > 0
+
+
+@fault("functions_pool._go_second")
+def functions_compete_with_who_they_wait_for(ministack: MiniStack, _folder: Path) -> bool:
+    first = os.getpriority(os.PRIO_PROCESS, ministack.process.pid)
+    return bool(ministack.invoke("Function", what="see")["nice"] <= first)
 
 
 @fault("batches.install")
@@ -171,11 +188,18 @@ def done(ministack: MiniStack, call: Callable[[], object]) -> Counter[str]:
     return counts(ministack) - before
 
 
-def put_of_a_role(ministack: MiniStack) -> Callable[[], object]:
+def put(ministack: MiniStack) -> None:
+    """Write an object that is read back as it was."""
+    s3, content = ministack.client("s3"), uuid.uuid4().bytes
+    s3.put_object(Bucket=BUCKET, Key="folder/object", Body=content)
+    assert s3.get_object(Bucket=BUCKET, Key="folder/object")["Body"].read() == content
+
+
+def put_of_a_role(ministack: MiniStack, when: dict[str, Any] | None = None) -> Callable[[], object]:
     """A call with the rights of a role that may make it."""
     iam, name = ministack.client("iam"), f"role-{uuid.uuid4()}"
     trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
-    leave = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*"}
+    leave = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*", "Condition": when or {}}
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))["Role"]["Arn"]
     iam.put_role_policy(RoleName=name, PolicyName="leave", PolicyDocument=json.dumps({"Statement": [leave]}))
     found = ministack.client("sts").assume_role(RoleArn=role, RoleSessionName="me")["Credentials"]
@@ -235,6 +259,22 @@ def an_event_that_nobody_is_told_starts_a_thread(ministack: MiniStack, _folder: 
     s3.put_object(Bucket=bucket, Key="record.json", Body=b"")
     assert eventually(keys) == ["record.json"]
     return begun > 0
+
+
+@fault("shortcuts._know_where_files_are")
+def a_files_links_are_followed_for_each_call(ministack: MiniStack, _folder: Path) -> bool:
+    return done(ministack, lambda: put(ministack))["links"] > 0
+
+
+@fault("shortcuts._write_files_at_once")
+def a_file_is_written_through_buffers(ministack: MiniStack, _folder: Path) -> bool:
+    return done(ministack, lambda: put(ministack))["buffers"] > 0
+
+
+@fault("shortcuts._know_networks")
+def a_networks_addresses_are_worked_out_for_each_call(ministack: MiniStack, _folder: Path) -> bool:
+    inside = {"IpAddress": {"aws:SourceIp": ["127.0.0.0/8", "::1/128"]}}
+    return done(ministack, put_of_a_role(ministack, inside))["networks"] > 0
 
 
 @fault("streaming._import_transfer_mode")
