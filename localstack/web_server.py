@@ -40,12 +40,51 @@ def _bound(family: socket.AddressFamily, address: str, port: int) -> socket.sock
     return bound
 
 
+class _InOnePiece:
+    """A transport that sends what is written in one turn of the loop at once: an answer's head with its body.
+
+    Sent one after the other, each wakes its reader.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._written: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """Send it, and what else is written in this turn."""
+        if not self._written:
+            self._loop.call_soon(self._send)
+        self._written.append(data)
+
+    def close(self) -> None:
+        """Send what was written, and close."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        written, self._written = self._written, []
+        if written:
+            self._transport.write(b"".join(written))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 async def serve(application: Application, sockets: Sequence[socket.socket], until: Awaitable[object]) -> None:
     """Answer what comes in on the sockets until the awaitable is done; calls that run have some seconds to end."""
-    uvicorn = importlib.import_module("uvicorn")  # in the platform's environment only
+    # In the platform's environment only.
+    uvicorn, protocols = (importlib.import_module(f"uvicorn{name}") for name in ("", ".protocols.http.httptools_impl"))
+
+    class Protocol(protocols.HttpToolsProtocol):  # type: ignore[misc, name-defined]
+        """Uvicorn's, whose answers leave in one piece."""
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(_InOnePiece(transport))
+
     config = uvicorn.Config(
         application,
-        http="httptools",
+        http=Protocol,
         ws="none",
         lifespan="on",
         log_config=None,

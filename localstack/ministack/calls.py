@@ -7,6 +7,7 @@ a while; here a worker says where the log of a call ends.
 
 from __future__ import annotations
 
+import functools
 import os
 import queue
 import select
@@ -28,11 +29,11 @@ _ANSWERED = "        _real_stdout.flush()\n\nrun()\n"
 _IS_READY = '        _real_stdout.write(json.dumps({"status": "ready", "cold": True}) + "\\n")\n'
 
 
-def install(lambda_runtime: Any, concurrency: Any) -> None:
-    """Put everything of this module into MiniStack's `core.lambda_runtime` and `core.concurrency`."""
+def install(lambda_runtime: Any, concurrency: Any, s3: Any) -> None:
+    """Put everything of this module into MiniStack's `core.lambda_runtime`, `core.concurrency` and `services.s3`."""
     _end_logs(lambda_runtime)
     _read_in_one_thread(lambda_runtime)
-    _keep_threads(concurrency)
+    _keep_threads(concurrency, s3)
 
 
 class _Lines:
@@ -230,16 +231,16 @@ class _Threads:
             self._idle.append(work)
 
 
-def _keep_threads(concurrency: Any) -> None:
-    """A thread for what may call back is one that is there, where one is idle."""
+def _keep_threads(concurrency: Any, s3: Any) -> None:
+    """A thread for a call, or for an event of S3, is one that is there, where one is idle."""
     threads = concurrency.threading
     kept = _Threads(threads.Thread)
 
     class Thread:
         """A thread's start, which is all that is done with it."""
 
-        def __init__(self, target: Callable[[], None], **_named: Any) -> None:
-            self._target = target
+        def __init__(self, target: Callable[..., None], args: Any = (), kwargs: Any = None, **_named: Any) -> None:
+            self._target = functools.partial(target, *args, **kwargs or {})
 
         def start(self) -> None:
             """Run it."""
@@ -250,3 +251,4 @@ def _keep_threads(concurrency: Any) -> None:
         return kind(target=target, **named)
 
     concurrency.threading = _with_threads(threads, thread)
+    s3.threading = _with_threads(s3.threading, Thread)

@@ -84,7 +84,7 @@ class Emulator:
         role_boundaries.install(provisioners, _service("services.iam"))
         functions_pool.install(self._runtime, _service("services.lambda_svc"), interpreter, unpacked)
         forking.install(self._runtime, _service("services.lambda_svc"))
-        calls.install(self._runtime, _service("core.concurrency"))
+        calls.install(self._runtime, _service("core.concurrency"), _service("services.s3"))
         batches.install(_service("services.sqs"), _service("services.lambda_svc"))
         streaming.install(apigateway, self._runtime)
         owner.install(_service("core.iam_evaluator"), _service("services.s3"))

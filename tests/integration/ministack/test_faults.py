@@ -147,8 +147,16 @@ def a_call_starts_threads_that_read(ministack: MiniStack, _folder: Path) -> bool
 
 
 @fault("calls._keep_threads")
-def a_call_starts_a_thread(ministack: MiniStack, _folder: Path) -> bool:
-    return done(ministack, lambda: ministack.invoke("Function", what="see"))["callers"] > 0
+def each_call_and_each_event_starts_a_thread(ministack: MiniStack, _folder: Path) -> bool:
+    s3, (bucket, told) = ministack.client("s3"), listened(ministack)
+
+    def event() -> None:
+        s3.put_object(Bucket=bucket, Key="record.json", Body=b"")
+        assert eventually(told) == ["record.json"]
+
+    called = done(ministack, lambda: ministack.invoke("Function", what="see"))["callers"]
+    heard = done(ministack, event)
+    return called + heard["threads"] + heard["callers"] > 0
 
 
 @fault("functions_pool._go_second")
@@ -186,6 +194,33 @@ def done(ministack: MiniStack, call: Callable[[], object]) -> Counter[str]:
     before = counts(ministack)
     call()
     return counts(ministack) - before
+
+
+def listened(ministack: MiniStack) -> tuple[str, Callable[[], list[str]]]:
+    """A bucket, and the keys that end in `.json` of which a queue is told."""
+    s3, sqs, bucket = ministack.client("s3"), ministack.client("sqs"), f"bucket-{uuid.uuid4()}"
+    queue = sqs.create_queue(QueueName=bucket)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    leave = {
+        "Effect": "Allow",
+        "Principal": {"Service": "s3.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+    }
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps({"Statement": [leave]})})
+    only = {"Key": {"FilterRules": [{"Name": "suffix", "Value": ".json"}]}}
+    listener = {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": only}
+    s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_notification_configuration(
+        Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [listener]}
+    )
+
+    def keys() -> list[str]:
+        received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+        records = [record for message in received for record in json.loads(message["Body"]).get("Records", [])]
+        return [record["s3"]["object"]["key"] for record in records]
+
+    return bucket, keys
 
 
 def put(ministack: MiniStack) -> None:
@@ -233,31 +268,10 @@ def a_condition_is_read_for_each_call(ministack: MiniStack, _folder: Path) -> bo
 
 @fault("shortcuts._tell_who_listens")
 def an_event_that_nobody_is_told_starts_a_thread(ministack: MiniStack, _folder: Path) -> bool:
-    s3, sqs, bucket = ministack.client("s3"), ministack.client("sqs"), f"bucket-{uuid.uuid4()}"
-    queue = sqs.create_queue(QueueName=bucket)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    leave = {
-        "Effect": "Allow",
-        "Principal": {"Service": "s3.amazonaws.com"},
-        "Action": "sqs:SendMessage",
-        "Resource": arn,
-    }
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps({"Statement": [leave]})})
-    only = {"Key": {"FilterRules": [{"Name": "suffix", "Value": ".json"}]}}
-    listener = {"QueueArn": arn, "Events": ["s3:ObjectCreated:*"], "Filter": only}
-    s3.create_bucket(Bucket=bucket)
-    s3.put_bucket_notification_configuration(
-        Bucket=bucket, NotificationConfiguration={"QueueConfigurations": [listener]}
-    )
+    s3, (bucket, told) = ministack.client("s3"), listened(ministack)
     begun = done(ministack, lambda: s3.put_object(Bucket=bucket, Key="picture.png", Body=b""))["threads"]
-
-    def keys() -> list[str]:
-        received = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
-        records = [record for message in received for record in json.loads(message["Body"]).get("Records", [])]
-        return [record["s3"]["object"]["key"] for record in records]
-
     s3.put_object(Bucket=bucket, Key="record.json", Body=b"")
-    assert eventually(keys) == ["record.json"]
+    assert eventually(told) == ["record.json"]
     return begun > 0
 
 
