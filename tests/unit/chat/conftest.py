@@ -145,7 +145,15 @@ class World:
     def messages(self, session_id: str) -> list[ChatMessage]:
         """All messages of a session of Ana's, oldest first."""
         session = self.conversations().settle(self.sessions.get(ANA.sub, session_id))
-        return list(Messages(self.library.bucket, session.key, session.segment).newest_first())[::-1]
+        stored = Messages(self.library.bucket, session.key, session.segment)
+        found: list[ChatMessage] = []
+        cursor: str | None = None
+        while True:
+            page = stored.page(SIGNER, limit=100, cursor=cursor)
+            found += page["items"]
+            cursor = page["nextCursor"]
+            if cursor is None:
+                return found[::-1]
 
     def later(self, seconds: float = 60) -> None:
         """Let time pass, by default until every lease is over."""

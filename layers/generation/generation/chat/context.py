@@ -1,18 +1,21 @@
 """What a model is shown of a session: the system prompt and the newest messages that fit, whole ones only."""
 
 from collections.abc import Callable, Iterable, Iterator
+from operator import attrgetter
 from typing import Final
 
 from core.errors import FieldError
-from generation.chat.messages import ChatMessage
+from generation.chat.messages import Spoken
 from generation.text_chain import Candidate
-from generation.texts import CountsTokens, Message, Role, TextRequest, count_tokens
+from generation.texts import CountsTokens, Message, TextRequest, count_tokens
 
 # What the form of a conversation takes beside its words, as models of OpenAI's count it.
 TOKENS_A_MESSAGE: Final = 4
 TOKENS_AROUND: Final = 3
 LONGEST_ANSWER: Final = 1024
 """The tokens that are left free for an answer whose length nobody said; a quarter of a small context."""
+
+_bytes: Final[Callable[[Spoken], int]] = attrgetter("bytes")
 
 
 class Context:
@@ -26,14 +29,13 @@ class Context:
         prompt: str,
         *,
         system: str | None = None,
-        earlier: Iterable[ChatMessage] = (),
+        earlier: Iterable[Spoken] = (),
         max_tokens: int | None = None,
         temperature: float | None = None,
     ) -> None:
-        self._fixed = [*([Message("system", system)] if system else []), Message("user", prompt)]
+        self._fixed = [*([Spoken.of("system", system)] if system else []), Spoken.of("user", prompt)]
         self._earlier = iter(earlier)
-        self._seen: list[Message] = []
-        self._tokens: dict[tuple[str, str], int] = {}
+        self._seen: list[Spoken] = []
         self._max_tokens = max_tokens
         self._temperature = temperature
 
@@ -47,10 +49,10 @@ class Context:
         if not is_all:
             provider = candidate.provider
             count = provider.count_tokens if isinstance(provider, CountsTokens) else count_tokens
-            newest, _ = self._newest(room, lambda text: self._counted(provider.name, text, count))
+            newest, _ = self._newest(room, lambda spoken: _tokens(spoken, provider.name, count))
         if newest is None:
             return FieldError("prompt", f"With the system prompt, longer than the {room} tokens that {model.id} takes.")
-        *system, prompt = self._fixed
+        *system, prompt = (spoken.message for spoken in self._fixed)
         return TextRequest(
             (*system, *reversed(newest), prompt),
             model.id,
@@ -64,31 +66,27 @@ class Context:
             return min(LONGEST_ANSWER, context_tokens // 4)
         return min(self._max_tokens, context_tokens // 2)
 
-    def _newest(self, room: int, size: Callable[[str], int]) -> tuple[list[Message] | None, bool]:
+    def _newest(self, room: int, size: Callable[[Spoken], int]) -> tuple[list[Message] | None, bool]:
         """The messages that fit, newest first, and whether all do; None when not even what must be there does."""
-        room -= sum(TOKENS_A_MESSAGE + size(message.content) for message in self._fixed)
+        room -= sum(TOKENS_A_MESSAGE + size(spoken) for spoken in self._fixed)
         if room < 0:
             return None, False
         fitting: list[Message] = []
-        for message in self._messages():
-            room -= TOKENS_A_MESSAGE + size(message.content)
+        for spoken in self._messages():
+            room -= TOKENS_A_MESSAGE + size(spoken)
             if room < 0:
                 return fitting, False
-            fitting.append(message)
+            fitting.append(spoken.message)
         return fitting, True
 
-    def _messages(self) -> Iterator[Message]:
+    def _messages(self) -> Iterator[Spoken]:
         yield from self._seen
-        for stored in self._earlier:
-            role: Role = "assistant" if stored["role"] == "assistant" else "user"
-            self._seen.append(Message(role, stored["content"]))
-            yield self._seen[-1]
-
-    def _counted(self, provider: str, text: str, count: Callable[[str], int]) -> int:
-        if (provider, text) not in self._tokens:
-            self._tokens[provider, text] = count(text)
-        return self._tokens[provider, text]
+        for spoken in self._earlier:
+            self._seen.append(spoken)
+            yield spoken
 
 
-def _bytes(text: str) -> int:
-    return len(text.encode("utf-8", "replace"))
+def _tokens(spoken: Spoken, provider: str, count: Callable[[str], int]) -> int:
+    if provider not in spoken.tokens:
+        spoken.tokens[provider] = count(spoken.message.content)
+    return spoken.tokens[provider]

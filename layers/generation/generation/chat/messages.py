@@ -2,14 +2,15 @@
 
 A segment that has reached ``SEGMENT_BYTES`` is closed, and the next message begins another one. A write is one
 conditional PUT of a whole segment and adds nothing that is there already, so it may be repeated. The ETag of the last
-segment is in its session's item: who has the content of that ETag need not read it.
+segment is in its session's item: who has the content of that ETag need neither read nor parse it.
 """
 
 import json
 import struct
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
-from typing import Annotated, Final, NotRequired
+from dataclasses import dataclass
+from typing import Annotated, Final, NamedTuple, NotRequired
 
 from typing_extensions import TypedDict
 
@@ -20,6 +21,7 @@ from generation.chat.table import Key
 from generation.cursors import CursorSigner
 from generation.schemas import Id, NextCursor, Time
 from generation.storage import Bucket, Conflicted
+from generation.texts import Message, Role
 
 SEGMENT_BYTES: Final = 64 * 1024
 SEGMENTS_A_PAGE: Final = 2
@@ -29,6 +31,8 @@ _POSITION = struct.Struct(">II")
 _ALL = 2**32 - 1
 # Nobody else writes while a session is held: more are lost only to writers that should not live any more.
 _RACES = 5
+# With what is parsed of them about 6 MB when all are full, and 10 where an emoji makes each message take four bytes a
+# character.
 _KEPT_SEGMENTS = 32
 # In place of the ETag of a segment that nobody will write to again.
 _CLOSED = "closed"
@@ -60,24 +64,49 @@ class ChatMessages(TypedDict):
     nextCursor: NextCursor
 
 
+class Spoken(NamedTuple):
+    """A message as models are shown it, with its bytes and, by provider, its tokens, which are counted when needed.
+
+    It is kept from turn to turn, and nothing of it changes but that more tokens are known.
+    """
+
+    message: Message
+    bytes: int
+    tokens: dict[str, int]
+
+    @classmethod
+    def of(cls, role: Role, content: str) -> "Spoken":
+        """A message of which nothing is counted yet but its bytes."""
+        return cls(Message(role, content), len(content.encode("utf-8", "replace")), {})
+
+
+@dataclass(slots=True)
+class Segment:
+    """A segment as it is stored, or an empty one; ``spoken`` are its messages, None until they are needed."""
+
+    content: bytes = b""
+    etag: str | None = None
+    spoken: tuple[Spoken, ...] | None = ()
+
+
 class RecentSegments:
     """The segments that this execution environment wrote to last, as they were then, and closed ones that it read."""
 
     def __init__(self, most: int = _KEPT_SEGMENTS) -> None:
         self._most = most
-        self._contents: OrderedDict[str, tuple[bytes, str]] = OrderedDict()
+        self._segments: OrderedDict[str, Segment] = OrderedDict()
 
-    def find(self, key: str, etag: str | None) -> tuple[bytes, str] | None:
-        """A segment's content and ETag, if it is known as of this ETag."""
-        known = self._contents.get(key)
-        return known if known and known[1] == etag else None
+    def find(self, key: str, etag: str | None) -> Segment | None:
+        """A segment, if it is known as of this ETag."""
+        known = self._segments.get(key)
+        return known if known and known.etag == etag else None
 
-    def keep(self, key: str, content: bytes, etag: str) -> None:
+    def keep(self, key: str, segment: Segment) -> None:
         """Remember a segment; the one that was not written to for longest is forgotten."""
-        self._contents[key] = (content, etag)
-        self._contents.move_to_end(key)
-        if len(self._contents) > self._most:
-            self._contents.popitem(last=False)
+        self._segments[key] = segment
+        self._segments.move_to_end(key)
+        if len(self._segments) > self._most:
+            self._segments.popitem(last=False)
 
 
 RECENT: Final = RecentSegments()
@@ -112,16 +141,19 @@ class Messages:
         self.prefix = f"{prefix_of(key)}messages/"
         self._bucket = bucket
         self._segment_bytes = segment_bytes
-        self._read: dict[int, tuple[bytes, str | None]] = {}
+        self._read: dict[int, Segment] = {}
 
     def begin(self) -> None:
         """Take it that there are none yet."""
-        self._read[0] = (b"", None)
+        self._read[0] = Segment()
 
-    def newest_first(self) -> Iterator[ChatMessage]:
+    def newest_first(self) -> Iterator[Spoken]:
         """The messages, from the newest back; a segment is read when the ones after it are used up."""
         for number in range(self.last, -1, -1):
-            yield from reversed(self._lines(number))
+            segment = self._stored(number)
+            if segment.spoken is None:
+                segment.spoken = _spoken(self._lines(number))
+            yield from reversed(segment.spoken)
 
     def page(
         self, signer: CursorSigner, *, limit: int, cursor: str | None, without: Collection[str] = ()
@@ -153,17 +185,18 @@ class Messages:
         """
         added = b"".join(records.dumps(message) + b"\n" for message in messages)
         for _race in range(_RACES):
-            content, etag = self._stored(self.last)
-            if _holds(content, messages[-1]["id"]):
-                self.etag = etag
+            segment = self._stored(self.last)
+            if _holds(segment.content, messages[-1]["id"]):
+                self.etag = segment.etag
                 return
             number = self.last
-            if len(content) >= self._segment_bytes:
-                number, content, etag = number + 1, b"", None
+            if len(segment.content) >= self._segment_bytes:
+                number, segment = number + 1, Segment()
+            spoken = None if segment.spoken is None else segment.spoken + _spoken(messages)
             # Of a write whose answer is lost nobody knows what is there.
             self.etag = None
             try:
-                self._write(number, content + added, etag)
+                self._write(number, segment.content + added, segment.etag, spoken)
             except Conflicted:
                 self._read.pop(number, None)
                 self.last = number
@@ -175,14 +208,14 @@ class Messages:
     def withdraw(self, turn: str) -> None:
         """Take the messages of a turn out that has not come to be. Raises ``ServiceUnavailable``."""
         for number in (self.last, self.last + 1):
-            content, etag = self._stored(number)
-            if not _holds(content, turn):
+            segment = self._stored(number)
+            if not _holds(segment.content, turn):
                 continue
-            lines = content.splitlines(keepends=True)
+            lines = segment.content.splitlines(keepends=True)
             (place,) = (place for place, line in enumerate(lines) if _holds(line, turn))
             self.etag = None
             try:
-                self._write(number, b"".join(lines[: place - 1] + lines[place + 1 :]), etag)
+                self._write(number, b"".join(lines[: place - 1] + lines[place + 1 :]), segment.etag, None)
             except Conflicted as error:
                 raise ServiceUnavailable("The session is busy.", retry_after=1, slug="storage-unavailable") from error
             self.last = number
@@ -202,7 +235,7 @@ class Messages:
         self._read.pop(number, None)
 
     def _lines(self, number: int) -> list[ChatMessage]:
-        content, _etag = self._stored(number)
+        content = self._stored(number).content
         try:
             found = [line for line in content.split(b"\n") if line]
             # All at once, which takes half as long as one after the other.
@@ -216,21 +249,29 @@ class Messages:
             raise ServiceUnavailable("The messages of this session cannot be read.", retry_after=60)
         return lines
 
-    def _write(self, number: int, content: bytes, expected: str | None) -> None:
+    def _write(self, number: int, content: bytes, expected: str | None, spoken: tuple[Spoken, ...] | None) -> None:
         etag = self._bucket.replace(self._key(number), content, _CONTENT_TYPE, expected=expected, metadata={})
-        self._read[number] = (content, etag)
-        self._recent.keep(self._key(number), content, etag)
+        self._read[number] = Segment(content, etag, spoken)
+        self._recent.keep(self._key(number), self._read[number])
         self.etag = etag
 
-    def _stored(self, number: int) -> tuple[bytes, str | None]:
+    def _stored(self, number: int) -> Segment:
         if number not in self._read:
-            key, is_closed = self._key(number), number < self._closed_before
-            known = self._recent.find(key, _CLOSED if is_closed else self.etag) if number <= self.last else None
-            stored = known or self._bucket.get(key)
-            self._read[number] = (stored[0], stored[1]) if stored else (b"", None)
-            if is_closed and stored and not known:
-                self._recent.keep(key, stored[0], _CLOSED)
+            self._read[number] = self._found(number)
         return self._read[number]
+
+    def _found(self, number: int) -> Segment:
+        key, is_closed = self._key(number), number < self._closed_before
+        known = self._recent.find(key, _CLOSED if is_closed else self.etag) if number <= self.last else None
+        if known:
+            return known
+        stored = self._bucket.get(key)
+        if stored is None:
+            return Segment()
+        segment = Segment(stored.content, _CLOSED if is_closed else stored.etag, None)
+        if is_closed:
+            self._recent.keep(key, segment)
+        return segment
 
     def _key(self, number: int) -> str:
         return f"{self.prefix}{number:06d}.jsonl"
@@ -244,3 +285,9 @@ def _is_of(lines: Sequence[ChatMessage], place: int, turns: Collection[str]) -> 
 def _holds(content: bytes, message_id: str) -> bool:
     """Whether a message of this id is among the lines; inside of a text no quotation mark stands by itself."""
     return f'"id":"{message_id}"'.encode() in content
+
+
+def _spoken(messages: Sequence[ChatMessage]) -> tuple[Spoken, ...]:
+    return tuple(
+        Spoken.of("assistant" if message["role"] == "assistant" else "user", message["content"]) for message in messages
+    )
