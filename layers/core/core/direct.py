@@ -9,7 +9,6 @@ import base64
 import datetime
 import hashlib
 import hmac
-import http.client
 import json
 import os
 import random
@@ -35,10 +34,15 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
+from core import answers
+from core.answers import Answer
+
 _UNRESERVED = "-._~"
 _UNSIGNED = "UNSIGNED-PAYLOAD"
 _ONE_SEND_BYTES = 64 * 1024
 _LONGEST_BACKOFF_SECONDS = 20.0
+_OK = 200
+_MULTIPLE_CHOICES = 300
 # What the next try may not meet: https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 _TRANSIENT = frozenset({500, 502, 503, 504})
 _THROTTLED = frozenset(
@@ -121,15 +125,6 @@ def encoded(values: Mapping[str, str]) -> str:
     return urlencode(sorted(values.items()), quote_via=quote, safe=_UNRESERVED)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a service answered; the names of headers are in small letters."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
 class _Stale(Exception):
     """A connection that was kept is not there any more; nothing was answered on it."""
 
@@ -167,28 +162,22 @@ class Connections:
     def _answer(
         self, connection: socket.socket, method: str, start: bytes, body: bytes, *, was_kept: bool = False
     ) -> Answer:
-        response = http.client.HTTPResponse(connection, method=method)
-        is_good = False
+        can_be_kept = False
         try:
             if len(body) <= _ONE_SEND_BYTES:
                 connection.sendall(start + body)
             else:
                 connection.sendall(start)
                 connection.sendall(body)
-            response.begin()
-            answer = Answer(
-                response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
-            )
-            is_good = not response.will_close
+            answer, can_be_kept = answers.read(connection.recv, method)
         except TimeoutError as error:
             raise ReadTimeoutError(endpoint_url=self.url, error=error) from error
-        except (OSError, http.client.HTTPException) as error:
-            if was_kept and isinstance(error, ConnectionError | http.client.RemoteDisconnected):
+        except (OSError, answers.Malformed) as error:
+            if was_kept and isinstance(error, ConnectionError):
                 raise _Stale from error
             raise ConnectionClosedError(endpoint_url=self.url, error=error) from error
         finally:
-            response.close()
-            if is_good:
+            if can_be_kept:
                 self._idle.append(connection)
             else:
                 connection.close()
@@ -357,7 +346,7 @@ def _failure_of_dynamodb(answer: Answer) -> dict[str, Any] | None:
     checksum = answer.headers.get("x-amz-crc32")
     if checksum is not None and int(checksum) != zlib.crc32(answer.body):
         return {"Error": {"Code": "ThrottlingException", "Message": "The answer was damaged on its way."}}
-    if answer.status == http.client.OK:
+    if answer.status == _OK:
         return None
     try:
         told: dict[str, Any] = _loads(answer.body)
@@ -473,7 +462,7 @@ def _texts(name: str, document: str) -> list[str]:
 
 
 def _failure_of_s3(answer: Answer) -> dict[str, Any] | None:
-    if http.client.OK <= answer.status < http.client.MULTIPLE_CHOICES:
+    if _OK <= answer.status < _MULTIPLE_CHOICES:
         return None
     text = answer.body.decode(errors="replace")
     code, message = ("".join(_texts(name, text)[:1]) for name in ("Code", "Message"))

@@ -4,11 +4,14 @@ The authorizer imports this module alone, so it needs neither boto3 nor pydantic
 imported when the first token arrives, unless it is loaded before.
 """
 
+import hashlib
 import json
 import os
 import re
+import threading
 import time
-from collections.abc import Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
@@ -23,6 +26,7 @@ TOKEN_TYPE = "at+jwt"  # noqa: S105  (a media type: RFC 9068 §2.1)
 LEEWAY_SECONDS = 10
 # Ours are about 900 characters long; nothing much longer is worth parsing.
 MAX_TOKEN_CHARACTERS = 4096
+REMEMBERED_TOKENS = 256
 
 _BEARER = re.compile(r"bearer ([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 _BAD_TOKEN = "The access token is not valid. Log in, or refresh it, and send the new one."  # noqa: S105
@@ -58,20 +62,60 @@ class Identity:
 
 
 class TokenVerifier:
-    """Verifies access tokens against a JSON Web Key Set (RFC 7517) of public keys."""
+    """Verifies access tokens against a JSON Web Key Set (RFC 7517) of public keys.
 
-    def __init__(self, jwks: Mapping[str, Any], *, issuer: str, audience: str) -> None:
+    It remembers the tokens that it found good: the SHA-256 digest of each, who holds it and when it was verified; never
+    a token. Another token has another digest, and the keys, the issuer and the audience stay what they are as long as
+    the verifier lives. So all that may differ the next time is the hour, which is looked at each time: a token that has
+    expired is refused and forgotten, and one that is seen before the time at which it was good is verified anew.
+    """
+
+    def __init__(
+        self, jwks: Mapping[str, Any], *, issuer: str, audience: str, clock: Callable[[], float] = time.time
+    ) -> None:
         self._jwks: dict[str, Mapping[str, Any]] = {key["kid"]: key for key in jwks["keys"]}
         self._keys: dict[str, PyJWK] = {}
         self._issuer = issuer
         self._audience = audience
+        self._clock = clock
+        self._good: OrderedDict[bytes, tuple[Identity, float]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def verify(self, token: str) -> Identity:
         """The identity in a token that is ours, of the right kind and unexpired. Raises ``Unauthorized``."""
-        import jwt
-
         if len(token) > MAX_TOKEN_CHARACTERS:
             raise Unauthorized(_BAD_TOKEN, token_sent=True)
+        # A text that has no form in UTF-8 has a digest too, and is refused when it is parsed.
+        digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+        identity = self._remembered(digest)
+        if identity is None:
+            identity = self._verified(token)
+            with self._lock:
+                self._good[digest] = identity, self._clock()
+                if len(self._good) > REMEMBERED_TOKENS:
+                    self._good.popitem(last=False)
+        return identity
+
+    def _remembered(self, digest: bytes) -> Identity | None:
+        """The holder of a token that was verified before. Raises ``Unauthorized`` where it has expired meanwhile."""
+        now = self._clock()
+        with self._lock:
+            if digest not in self._good:
+                return None
+            identity, since = self._good[digest]
+            # The same comparison as PyJWT's.
+            is_over = identity.exp <= now - LEEWAY_SECONDS
+            if is_over:
+                del self._good[digest]
+            else:
+                self._good.move_to_end(digest)
+        if is_over:
+            raise Unauthorized(_BAD_TOKEN, token_sent=True)
+        return identity if since <= now else None
+
+    def _verified(self, token: str) -> Identity:
+        import jwt
+
         try:
             header = jwt.get_unverified_header(token)
             if header.get("alg") != ALGORITHM or header.get("typ") != TOKEN_TYPE:

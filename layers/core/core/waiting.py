@@ -5,12 +5,16 @@ of them measure by the clock on the wall: on a crowded machine, where a process 
 the machine for a peer that is silent.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable
+from contextvars import Context
+from queue import SimpleQueue
 from typing import TypeVar
 
 _SLICE_SECONDS = 0.05
+_MOST_IDLE_THREADS = 8
 
 ResultT = TypeVar("ResultT")
 
@@ -59,21 +63,21 @@ def within(patience: Patience, call: Callable[[], ResultT]) -> ResultT:
 
 
 def begun(call: Callable[[], ResultT]) -> Callable[[Patience], ResultT]:
-    """Begin a call, and go on; what is returned waits for it as ``within`` does."""
+    """Begin a call, and go on; what is returned waits for it as ``within`` does.
+
+    The call finds no context variable that is set here, nor one that a call before it has set.
+    """
     results: list[ResultT] = []
     failures: list[BaseException] = []
     over = threading.Event()
 
     def run() -> None:
         try:
-            results.append(call())
+            results.append(Context().run(call))
         except BaseException as error:
             failures.append(error)
-        finally:
-            over.set()
 
-    # A daemon, because it may outlive the request.
-    threading.Thread(target=run, daemon=True).start()
+    _threads.do(run, over.set)
 
     def result(patience: Patience) -> ResultT:
         patience.wait(over.wait)
@@ -82,3 +86,47 @@ def begun(call: Callable[[], ResultT]) -> Callable[[Patience], ResultT]:
         return results[0]
 
     return result
+
+
+class _Threads:
+    """Threads that do one call after the other, since starting one takes longer than a call waits for them.
+
+    There are as many as calls are under way; few of those that have none stay. They are daemons, because a call may
+    outlive the request.
+    """
+
+    def __init__(self) -> None:
+        self._idle: list[SimpleQueue[tuple[Callable[[], None], Callable[[], None]]]] = []
+        self._lock = threading.Lock()
+
+    def do(self, call: Callable[[], None], tell: Callable[[], None]) -> None:
+        """Let a thread do the call, and tell when the thread can take another one. Neither may raise."""
+        with self._lock:
+            calls = self._idle.pop() if self._idle else None
+        if calls is None:
+            calls = SimpleQueue()
+            threading.Thread(target=self._work, args=(calls,), daemon=True).start()
+        calls.put((call, tell))
+
+    def _work(self, calls: SimpleQueue[tuple[Callable[[], None], Callable[[], None]]]) -> None:
+        stays = True
+        while stays:
+            call, tell = calls.get()
+            call()
+            del call  # what it holds is not held until the next one
+            with self._lock:
+                stays = len(self._idle) < _MOST_IDLE_THREADS
+                if stays:
+                    self._idle.append(calls)
+            tell()
+            del tell
+
+
+def _forget_threads() -> None:
+    """A process that is a copy has none of the threads, and perhaps a lock that one of them held."""
+    global _threads
+    _threads = _Threads()
+
+
+_threads = _Threads()
+os.register_at_fork(after_in_child=_forget_threads)

@@ -3,10 +3,13 @@
 import datetime
 import json
 import socket
+import subprocess
+import sys
 import threading
 import zlib
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from unittest import mock
 from urllib.parse import parse_qs, urlsplit
@@ -379,3 +382,10 @@ def test_a_proxy_that_is_not_for_the_endpoint_is_passed_by(monkeypatch: pytest.M
 def test_what_it_does_not_have_is_botocores() -> None:
     assert client("dynamodb").meta.service_model.service_name == "dynamodb"
     assert client("s3").get_paginator("list_object_versions")
+
+
+def test_it_loads_neither_http_client_nor_email() -> None:
+    code = "import sys, core.direct; print([name for name in ('http.client', 'email.parser') if name in sys.modules])"
+    environment = {"PYTHONPATH": str(Path(__file__).parents[3] / "layers" / "core")}
+    run = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
