@@ -201,7 +201,7 @@ Written by `make bench-index` in {seconds:.0f} s on {os.cpu_count()} processors,
 
 * *Ours* is the index function's own code: it reads each record (GET), lists the day's segments (LIST), reads the
   last one (GET), writes it with a line more if nobody else has meanwhile (PUT), and looks whether the record is still
-  there (HEAD). A batch shares the LIST, the GET and the PUT of the segment.
+  there (HEAD; a batch of more than eight lists tombstones instead). A batch shares all but the GET of the record.
 * *Old way* is what the platform replaces: read the day's file, add a line, write it back. It knows no batches.
 * Requests and bytes are exact: each attempt of the client counts, and the body of each request and answer.
 * A line has {each} bytes here and a segment {in_segment:,} lines. What an append costs follows from how full the last

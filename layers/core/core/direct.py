@@ -375,6 +375,10 @@ class S3(Client):
         }
         return {"Body": BytesIO(answer.body), "ETag": answer.headers["etag"], "Metadata": metadata}
 
+    def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        """HeadObject, which tells that there is one."""
+        return {"ETag": self._object("HeadObject", "HEAD", Bucket, Key).headers["etag"]}
+
     def put_object(
         self,
         *,

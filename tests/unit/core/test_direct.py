@@ -67,7 +67,7 @@ class Service:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_PUT = do_POST = answer  # noqa: N815
+            do_GET = do_HEAD = do_PUT = do_POST = answer  # noqa: N815
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -170,6 +170,20 @@ def test_an_object_is_written_and_read_with_its_metadata(service: Service) -> No
     service.answers = [(200, {"ETag": '"1"', "X-Amz-Meta-After": "x"}, b"{}")]
     found = s3.get_object(Bucket="b", Key="a b/é")
     assert (found["Body"].read(), found["ETag"], found["Metadata"]) == (b"{}", '"1"', {"after": "x"})
+
+
+def test_whether_an_object_is_there_is_asked_without_its_bytes(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    s3 = client("s3", service.url)
+    monkeypatch.setattr(s3, "_whole", lambda: pytest.fail("botocore's client is loaded"))
+    # The lengths are those of bodies that are not sent, and nobody waits for them.
+    service.answers = [(200, {"ETag": '"1"', "Content-Length": "99"}, b""), (404, {"Content-Length": "99"}, b"")]
+    assert s3.head_object(Bucket="b", Key="a b/é") == {"ETag": '"1"'}
+    with pytest.raises(ClientError) as caught:
+        s3.head_object(Bucket="b", Key="a b/é")
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
+    assert [(method, path) for method, path, _, _ in service.asked] == [("HEAD", "/b/a%20b/%C3%A9")] * 2
 
 
 def test_a_large_body_arrives_whole(service: Service) -> None:

@@ -1,4 +1,6 @@
 import json
+import threading
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -6,11 +8,12 @@ import pytest
 
 from core import ids
 from core.errors import ServiceUnavailable
-from generation import keys, records
+from generation import indexing, keys, records, tombstones
 from generation.history import History
-from generation.indexing import index
+from generation.indexing import FEW, READERS, in_parallel, index
 from generation.library import Library
 from generation.storage import Bucket
+from generation.tombstones import Tombstone
 from image.service import SERVICE as IMAGE
 from tests import events
 from tests.unit.conftest import Log
@@ -209,22 +212,134 @@ def test_a_deletion_that_overtakes_the_creation_leaves_no_line(library: Library)
         assert indexed(library, ANA.sub) == []
 
 
+# A batch whose records are asked for one by one, and one whose tombstones are listed.
+SIZES = pytest.mark.parametrize("size", [1, FEW, FEW + 1, 3 * FEW])
+
+
+def batch(library: Library, size: int) -> list[str]:
+    return [store(library, identifier(rest=rest), ANA.sub) for rest in range(size)]
+
+
+def delete(library: Library, record_id: str) -> None:
+    """The deletion and its event."""
+    library.delete(record_id, ANA)
+    assert failures(library, told(library, record_id)) == []
+
+
+def ordered(size: int, *, without: int) -> list[str]:
+    return [identifier(rest=rest) for rest in reversed(range(size)) if rest != without]
+
+
+@SIZES
 def test_a_record_that_goes_while_its_line_is_written_leaves_no_line(
-    library: Library, monkeypatch: pytest.MonkeyPatch
+    library: Library, monkeypatch: pytest.MonkeyPatch, size: int
 ) -> None:
-    body = store(library, identifier(), ANA.sub)
+    bodies = batch(library, size)
     replace = AtomicBucket.replace
 
     def deleted_before(self: AtomicBucket, key: str, *arguments: Any, **named: Any) -> None:
         """The deletion and its event come between looking at the record and writing its line."""
         monkeypatch.setattr(AtomicBucket, "replace", replace)
-        library.delete(identifier(), ANA)
-        assert failures(library, told(library, identifier())) == []
+        delete(library, identifier(rest=size - 1))
         replace(self, key, *arguments, **named)
 
     monkeypatch.setattr(AtomicBucket, "replace", deleted_before)
-    assert failures(library, body) == []
-    assert indexed(library, ANA.sub) == []
+    assert failures(library, *bodies) == []
+    assert indexed(library, ANA.sub) == ordered(size, without=size - 1)
+
+
+@pytest.mark.parametrize(
+    ("moment", "size"),
+    [
+        *(("lines are written", size) for size in (1, FEW, 3 * FEW)),
+        ("tombstones are listed", 3 * FEW),
+        *(("records are asked for", size) for size in (1, FEW, 3 * FEW)),
+    ],
+)
+def test_a_record_that_goes_after_its_line_was_written_leaves_no_line(
+    library: Library, monkeypatch: pytest.MonkeyPatch, moment: str, size: int
+) -> None:
+    """Its event, which is later still, removes the line."""
+    bodies = batch(library, size)
+    gone = identifier(rest=size // 2)
+    place, name = {
+        "lines are written": (indexing.Day, "append"),
+        "tombstones are listed": (tombstones, "perhaps_deleted"),
+        "records are asked for": (indexing, "_gone_since"),
+    }[moment]
+    real = getattr(place, name)
+
+    def deleted_after(*arguments: Any) -> Any:
+        monkeypatch.setattr(place, name, real)
+        answer = real(*arguments)
+        library.delete(gone, ANA)
+        return answer
+
+    monkeypatch.setattr(place, name, deleted_after)
+    assert failures(library, *bodies) == []
+    # Whoever looked after the deletion has seen it.
+    assert (gone in indexed(library, ANA.sub)) is (moment != "lines are written")
+    assert failures(library, told(library, gone)) == []
+    assert indexed(library, ANA.sub) == ordered(size, without=size // 2)
+
+
+@SIZES
+def test_a_deletion_that_was_cut_off_leaves_the_line_until_it_is_repeated(
+    library: Library, watch: Watch, size: int
+) -> None:
+    """A tombstone without a deletion tells nothing: the record can be read, so it is in the history."""
+    bodies = batch(library, size)
+    record_id = identifier(rest=0)
+    watch.answer("DeleteObject", 400, "InvalidRequest")
+    with pytest.raises(ServiceUnavailable):
+        library.delete(record_id, ANA)
+    assert Tombstone.read(library.bucket, record_id)
+    assert failures(library, *bodies) == []
+    assert len(indexed(library, ANA.sub)) == size
+    delete(library, record_id)
+    assert indexed(library, ANA.sub) == ordered(size, without=0)
+
+
+def test_where_there_are_more_tombstones_than_one_list_tells_the_records_are_asked_for(
+    library: Library, monkeypatch: pytest.MonkeyPatch, watch: Watch
+) -> None:
+    monkeypatch.setattr(tombstones, "_PAGE", 3)
+    bodies = batch(library, 20)
+    append = indexing.Day.append
+
+    def deleted_after(*arguments: Any) -> list[str]:
+        added = append(*arguments)
+        for rest in range(0, 20, 2):
+            library.delete(identifier(rest=rest), ANA)
+        watch.calls.clear()
+        return added
+
+    monkeypatch.setattr(indexing.Day, "append", deleted_after)
+    assert failures(library, *bodies) == []
+    assert indexed(library, ANA.sub) == [identifier(rest=rest) for rest in range(19, 0, -2)]
+    # 0, 2 and 4 are in the list; of 1 and 3 it tells that they are there.
+    assert len(watch.keys("HeadObject")) == 20 - 2
+
+
+@pytest.mark.parametrize(("size", "heads", "lists"), [(1, 1, 0), (FEW, FEW, 0), (FEW + 1, 0, 1), (100, 0, 1)])
+@pytest.mark.parametrize("users", [1, 5])
+def test_what_a_batch_asks_of_storage(
+    library: Library, watch: Watch, size: int, heads: int, lists: int, users: int
+) -> None:
+    owners = ["anonymous", *(identifier(rest=1000 + number) for number in range(1, users))]
+    bodies = [store(library, identifier(rest=rest), owners[rest % users]) for rest in range(size)]
+    watch.calls.clear()
+    assert failures(library, *bodies) == []
+    days = min(size, users)
+    assert Counter(operation for operation, _ in watch.calls) == Counter(
+        {"GetObject": size, "HeadObject": heads, "ListObjectsV2": days + lists, "PutObject": days}
+    )
+    watch.calls.clear()
+    # Once more, with the segments there.
+    assert failures(library, *bodies) == []
+    assert Counter(operation for operation, _ in watch.calls) == Counter(
+        {"GetObject": size + days, "HeadObject": heads, "ListObjectsV2": days + lists}
+    )
 
 
 @pytest.mark.usefixtures("_no_waiting")
@@ -246,13 +361,27 @@ def test_a_line_that_was_there_is_looked_after_when_its_record_goes(library: Lib
     assert indexed(library, ANA.sub) == []
 
 
-def test_whether_a_record_is_still_there_must_be_known(library: Library, watch: Watch) -> None:
-    body = store(library, identifier(), ANA.sub)
-    watch.answer("HeadObject", 503, "SlowDown")
-    assert failures(library, body) == ["message-0"]
+@SIZES
+def test_whether_a_record_is_still_there_must_be_known(library: Library, watch: Watch, size: int) -> None:
+    bodies = batch(library, size)
+    if size > FEW:
+        watch.interrupt("ListObjectsV2", lambda: watch.answer("ListObjectsV2", 400, "InvalidRequest"))
+    else:
+        watch.answer("HeadObject", 503, "SlowDown")
+    assert failures(library, *bodies) == [f"message-{number}" for number in range(size)]
     library.delete(identifier(), ANA)
-    assert failures(library, body, told(library, identifier())) == []
-    assert indexed(library, ANA.sub) == []
+    assert failures(library, *bodies, told(library, identifier())) == []
+    assert indexed(library, ANA.sub) == ordered(size, without=0)
+
+
+def test_lines_of_deleted_records_go_though_it_is_not_known_of_others_whether_they_are_there(
+    library: Library, watch: Watch
+) -> None:
+    assert failures(library, *batch(library, 2)) == []
+    library.delete(identifier(rest=1), ANA)
+    watch.answer("HeadObject", 503, "SlowDown")
+    assert failures(library, told(library, identifier(rest=0)), told(library, identifier(rest=1))) == ["message-0"]
+    assert indexed(library, ANA.sub) == [identifier(rest=0)]
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"7"])
@@ -322,3 +451,53 @@ def _only_index_file(library: Library) -> bytes:
     found = library.bucket.get(key)
     assert found is not None
     return found.content
+
+
+# ---------------------------------------------------------------- a few at a time
+
+
+def test_what_is_done_in_parallel_is_done_at_once_and_told_by_item() -> None:
+    meeting = threading.Barrier(READERS)
+
+    def work(item: int) -> int:
+        meeting.wait(timeout=60)
+        return item * 2
+
+    assert in_parallel(work, range(READERS)) == {item: item * 2 for item in range(READERS)}
+    assert in_parallel(lambda item: item, range(0)) == {}
+
+
+def test_threads_are_kept_and_one_item_needs_none() -> None:
+    def threads_of(count: int) -> set[int]:
+        return set(in_parallel(lambda _item: threading.get_ident(), range(count)).values())
+
+    in_parallel(lambda _item: threading.Event().wait(0), range(100))
+    before = set(threading.enumerate())
+    assert threads_of(100) <= {thread.ident for thread in before} - {threading.get_ident()}
+    assert set(threading.enumerate()) == before
+    assert threads_of(1) == {threading.get_ident()}
+
+
+def test_a_failure_is_told_when_nothing_goes_on_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    go = threading.Event()
+    wait = indexing.wait
+    begun: list[int] = []
+    done: list[int] = []
+
+    def work(item: int) -> None:
+        begun.append(item)
+        if item == 0:
+            raise ValueError(item)
+        assert go.wait(timeout=60)
+        done.append(item)
+
+    def go_and_wait(work: Any) -> None:
+        go.set()
+        wait(work)
+
+    monkeypatch.setattr(indexing, "wait", go_and_wait)
+    with pytest.raises(ValueError, match="0"):
+        in_parallel(work, range(1000))
+    assert sorted(begun) == sorted([0, *done])
+    # Who failed may have begun another one before the others were called off.
+    assert len(begun) <= READERS + 1
