@@ -89,10 +89,10 @@ class Connection:
 @contextmanager
 def platform(**variables: str) -> Iterator[Platform]:
     """A platform without limits that matter, whose pictures and chats come from fakes that answer at once."""
-    limits = {
-        f"{name}_RATE_LIMIT": UNLIMITED
-        for name in ("IMAGE", "IMAGE_ANONYMOUS", "CHAT", "CHAT_ANONYMOUS", "DEFAULT", "REGISTER", "LOGIN")
-    }
+    of_callers = ("IMAGE", "IMAGE_ANONYMOUS", "CHAT", "CHAT_ANONYMOUS", "DEFAULT", "REGISTER", "LOGIN")
+    limits = dict.fromkeys(
+        [*(f"{name}_RATE_LIMIT" for name in of_callers), "THROTTLE_RATE", "THROTTLE_BURST"], UNLIMITED
+    )
     chosen = (
         {"IMAGE_PROVIDERS": "pollinations", "POLLINATIONS_KEY": KEY, "CHAT_PROVIDERS": "openai"} | limits | variables
     )
