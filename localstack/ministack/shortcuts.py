@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import functools
 import importlib
 import os
@@ -22,6 +23,10 @@ from typing import Any
 TEXTS = 1024
 # AWS takes longer. A caller who waits for the answer of the call that wrote the object is served first.
 EVENT_SECONDS = 0.02
+
+# Of Linux: https://man7.org/linux/man-pages/man2/rename.2.html
+_renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
+_HERE, _EXCHANGE = -100, 2
 
 
 def install(iam_evaluator: Any, dynamodb: Any, s3: Any) -> None:
@@ -108,7 +113,11 @@ def _know_where_files_are(s3: Any) -> None:
 
 
 def _write_files_at_once(s3: Any) -> None:
-    """A file's content is whole in memory, and needs no buffers on its way."""
+    """A file's content is whole in memory, and needs no buffers on its way.
+
+    One that takes another's place changes places with it, which goes then: to a rename over a file ext4 adds that the
+    new content is on its way to the disk, and everybody waits for that (`auto_da_alloc`).
+    """
 
     def write(path: str, data: bytes | str, *, text: bool = False) -> None:
         left = memoryview(data.encode() if isinstance(data, str) else data)
@@ -124,9 +133,20 @@ def _write_files_at_once(s3: Any) -> None:
             with suppress(OSError):
                 os.remove(temporary)
             raise
-        os.replace(temporary, path)
+        if _exchange(temporary, path):
+            os.remove(temporary)
+        else:
+            os.replace(temporary, path)
 
     s3._atomic_write = write
+
+
+def _exchange(one: str, other: str) -> bool:
+    """Let two files change places, at once, where both are there and the system can do that."""
+    if _renameat2 is None:
+        return False
+    names = os.fsencode(one), os.fsencode(other)
+    return bool(_renameat2(_HERE, names[0], _HERE, names[1], _EXCHANGE) == 0)
 
 
 def _know_networks(iam_evaluator: Any) -> None:

@@ -4,8 +4,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from os.path import commonprefix
+from itertools import islice, takewhile
 from typing import Self
 
 from core import times
@@ -60,7 +59,8 @@ def perhaps_deleted(bucket: Bucket, record_ids: Collection[str]) -> list[str]:
     """
     by_key = {keys.tombstone_object(record_id): record_id for record_id in record_ids}
     first, last = min(by_key), max(by_key)
-    found = list(islice(bucket.keys(commonprefix([first, last])), _PAGE))
+    shared = "".join(one for one, _ in takewhile(lambda both: both[0] == both[1], zip(first, last, strict=True)))
+    found = list(islice(bucket.keys(shared), _PAGE))
     shown = found[-1] if len(found) == _PAGE else last
     listed = set(found)
     return [record_id for key, record_id in by_key.items() if key in listed or key > shown]

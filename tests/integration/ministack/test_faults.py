@@ -224,10 +224,11 @@ def listened(ministack: MiniStack) -> tuple[str, Callable[[], list[str]]]:
 
 
 def put(ministack: MiniStack) -> None:
-    """Write an object that is read back as it was."""
+    """Write an object, that of the last time in most cases, and read it back as it was written."""
     s3, content = ministack.client("s3"), uuid.uuid4().bytes
     s3.put_object(Bucket=BUCKET, Key="folder/object", Body=content)
     assert s3.get_object(Bucket=BUCKET, Key="folder/object")["Body"].read() == content
+    assert not list(ministack.folder.rglob("*.tmp"))
 
 
 def put_of_a_role(ministack: MiniStack, when: dict[str, Any] | None = None) -> Callable[[], object]:
