@@ -60,7 +60,8 @@ def perhaps_deleted(bucket: Bucket, record_ids: Collection[str]) -> list[str]:
     """
     by_key = {keys.tombstone_object(record_id): record_id for record_id in record_ids}
     first, last = min(by_key), max(by_key)
-    found = list(islice(bucket.keys(commonprefix([first, last])), _PAGE))
+    shared = commonprefix([first, last])  # noqa: RUF071  of keys: it need not end with a folder
+    found = list(islice(bucket.keys(shared), _PAGE))
     shown = found[-1] if len(found) == _PAGE else last
     listed = set(found)
     return [record_id for key, record_id in by_key.items() if key in listed or key > shown]
