@@ -4,7 +4,8 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice, takewhile
+from itertools import islice
+from os.path import commonprefix
 from typing import Self
 
 from core import times
@@ -59,7 +60,7 @@ def perhaps_deleted(bucket: Bucket, record_ids: Collection[str]) -> list[str]:
     """
     by_key = {keys.tombstone_object(record_id): record_id for record_id in record_ids}
     first, last = min(by_key), max(by_key)
-    shared = "".join(one for one, _ in takewhile(lambda both: both[0] == both[1], zip(first, last, strict=True)))
+    shared = commonprefix([first, last])  # noqa: RUF071  of keys: it need not end with a folder
     found = list(islice(bucket.keys(shared), _PAGE))
     shown = found[-1] if len(found) == _PAGE else last
     listed = set(found)

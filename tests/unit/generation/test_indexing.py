@@ -498,6 +498,9 @@ def test_a_failure_is_told_when_nothing_goes_on_any_more(monkeypatch: pytest.Mon
     monkeypatch.setattr(indexing, "wait", go_and_wait)
     with pytest.raises(ValueError, match="0"):
         in_parallel(work, range(1000))
+    was_awaited = go.is_set()
+    go.set()
+    assert was_awaited
     assert sorted(begun) == sorted([0, *done])
     # Who failed may have begun another one before the others were called off.
     assert len(begun) <= READERS + 1
