@@ -37,6 +37,8 @@ START = {
     "BUCKET": "bucket",
     "AWS_ACCESS_KEY_ID": "key",
     "AWS_SECRET_ACCESS_KEY": "secret",
+    "TOKEN_ISSUER": "issuer",
+    "TOKEN_AUDIENCE": "audience",
 }
 
 
