@@ -17,6 +17,7 @@ import contextvars
 import importlib
 import json
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -85,8 +86,14 @@ class _Stream:
         self._room = threading.Semaphore(PIECES_AHEAD)
         self._is_left = False
         self._is_whole = False
+        self._deadline = 0.0
+        self._seconds = 0
 
     # In the thread
+
+    def allow(self, seconds: int) -> None:
+        """Say how long the call may take from now on."""
+        self._seconds, self._deadline = seconds, time.monotonic() + seconds
 
     def begin(self, prelude: dict[str, Any]) -> None:
         """Status and headers are there."""
@@ -94,9 +101,10 @@ class _Stream:
         self._loop.call_soon_threadsafe(self.prelude.set_result, prelude)
 
     def put(self, piece: bytes) -> None:
-        """A piece is there. Waits while too many of them do."""
+        """A piece is there. Waits while too many of them do; raises ``TimeoutError`` where the call takes too long."""
         if not self._is_left:
-            self._room.acquire()
+            if not self._room.acquire(timeout=max(0.0, self._deadline - time.monotonic())):
+                raise TimeoutError(f"Task timed out after {self._seconds}.00 seconds")
             self._loop.call_soon_threadsafe(self._pieces.put_nowait, piece)
 
     def end(self, *, is_whole: bool) -> None:
@@ -190,6 +198,8 @@ def _hand_out_pieces(lambda_runtime: Any) -> None:
         taker = worker.taker = _stream.get() or _Whole()
         if hasattr(worker, "output"):
             worker.output.taker = taker
+        if isinstance(taker, _Stream):
+            taker.allow(worker.config.get("Timeout", 30))
         result: dict[str, Any] = {}
         try:
             result = invoke(worker, *arguments, **named)
