@@ -5,7 +5,7 @@
 * A condition of DynamoDB's is looked through for errors of its grammar each time.
 * Each object that is written starts a thread that parses what its bucket tells whom, to find that nobody is told.
 * The file of an object is looked for link by link, four times; and each is written through two layers of buffers.
-* Which addresses a policy's condition means is worked out for each call.
+* Which addresses a policy's condition means, and whom a resource's policy, is worked out for each call.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import importlib
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from types import SimpleNamespace
+from types import FunctionType, SimpleNamespace
 from typing import Any
 
 TEXTS = 1024
@@ -38,6 +38,7 @@ def install(iam_evaluator: Any, dynamodb: Any, s3: Any) -> None:
     _know_where_files_are(s3)
     _write_files_at_once(s3)
     _know_networks(iam_evaluator)
+    _choose_statements_once(iam_evaluator)
 
 
 def _parse_policies_once(iam_evaluator: Any) -> None:
@@ -95,8 +96,11 @@ def _tell_who_listens(s3: Any) -> None:
 
 
 def _know_where_files_are(s3: Any) -> None:
-    """No link is in the folder of S3's files: nobody but MiniStack writes to it, and it makes none."""
-    look = s3.os.path.realpath
+    """No link is in the folder of S3's files: nobody but MiniStack writes to it, and it makes none.
+
+    And a key is where its path says, unless a file or a folder is in the way, or some key of the bucket is no path.
+    """
+    look, locate, locate_other = s3.os.path.realpath, s3._key_disk_path, s3._other_key_disk_path
 
     @functools.lru_cache(1)
     def root() -> str:
@@ -108,8 +112,36 @@ def _know_where_files_are(s3: Any) -> None:
                 return os.path.normpath(root() + path[len(known) :])
         return str(look(path))
 
+    def has_only_paths(base: str) -> bool:
+        return not os.path.isdir(os.path.join(base, s3._ENCODED_KEYS_DIR))
+
+    def located(base: str, key: str) -> str | None:
+        base = found(base)
+        plain = os.path.join(base, key)
+        if s3._plain_path_key(key) and (os.path.isfile(plain) or (has_only_paths(base) and _is_free(plain))):
+            return plain
+        path: str | None = locate(base, key)
+        return path
+
+    def located_elsewhere(base: str, key: str, path: str) -> str | None:
+        if path == os.path.join(found(base), key) and has_only_paths(base):
+            return None
+        other: str | None = locate_other(base, key, path)
+        return other
+
     names = SimpleNamespace(**vars(s3.os.path) | {"realpath": found})
     s3.os = SimpleNamespace(**vars(s3.os) | {"path": names})
+    s3._key_disk_path, s3._other_key_disk_path = located, located_elsewhere
+
+
+def _is_free(path: str) -> bool:
+    """Whether there can be a file of this path that is not there yet."""
+    if os.path.lexists(path):
+        return False
+    above = os.path.dirname(path)
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    return os.path.isdir(above)
 
 
 def _write_files_at_once(s3: Any) -> None:
@@ -154,3 +186,25 @@ def _know_networks(iam_evaluator: Any) -> None:
     read = iam_evaluator.ipaddress
     known = {name: functools.lru_cache(TEXTS)(getattr(read, name)) for name in ("ip_address", "ip_network")}
     iam_evaluator.ipaddress = SimpleNamespace(**vars(read) | known)
+
+
+def _choose_statements_once(iam_evaluator: Any) -> None:
+    """Which of a resource's statements are about a caller is the same each time; what they say of a call is not."""
+    look = iam_evaluator.evaluate_resource_policy
+    choose = FunctionType(
+        look.__code__, vars(iam_evaluator) | {"evaluate": lambda _context, statements: statements}, "choose"
+    )
+
+    @functools.lru_cache(TEXTS)
+    def chosen(policy: str, caller: str, *how: Any) -> Any:
+        return choose(policy, SimpleNamespace(principal_arn=caller), *how)
+
+    def evaluated(
+        policy: Any, context: Any, service: str | None = None, named_only: bool = False, direct_only: bool = False
+    ) -> Any:
+        how = service, named_only, direct_only
+        if not isinstance(policy, str):
+            return look(policy, context, *how)
+        return iam_evaluator.evaluate(context, chosen(policy, context.principal_arn, *how))
+
+    iam_evaluator.evaluate_resource_policy = evaluated

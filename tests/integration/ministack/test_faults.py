@@ -224,22 +224,29 @@ def listened(ministack: MiniStack) -> tuple[str, Callable[[], list[str]]]:
 
 
 def put(ministack: MiniStack) -> None:
-    """Write an object, that of the last time in most cases, and read it back as it was written."""
+    """Write objects, those of the last time in most cases, and read them back as they were written."""
     s3, content = ministack.client("s3"), uuid.uuid4().bytes
-    s3.put_object(Bucket=BUCKET, Key="folder/object", Body=content)
-    assert s3.get_object(Bucket=BUCKET, Key="folder/object")["Body"].read() == content
+    for key in ("folder/object", "folder/new/object", "folder", "folder/object/under", "folder//object"):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=content + key.encode())
+    for key in ("folder/object", "folder/new/object", "folder", "folder/object/under", "folder//object"):
+        assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == content + key.encode()
     assert not list(ministack.folder.rglob("*.tmp"))
 
 
-def put_of_a_role(ministack: MiniStack, when: dict[str, Any] | None = None) -> Callable[[], object]:
-    """A call with the rights of a role that may make it."""
+def as_role(ministack: MiniStack, when: dict[str, Any] | None = None) -> Any:
+    """A client with the rights of a role that may write objects."""
     iam, name = ministack.client("iam"), f"role-{uuid.uuid4()}"
     trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
     leave = {"Effect": "Allow", "Action": "s3:PutObject", "Resource": "*", "Condition": when or {}}
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))["Role"]["Arn"]
     iam.put_role_policy(RoleName=name, PolicyName="leave", PolicyDocument=json.dumps({"Statement": [leave]}))
     found = ministack.client("sts").assume_role(RoleArn=role, RoleSessionName="me")["Credentials"]
-    s3 = ministack.client("s3", found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+    return ministack.client("s3", found["AccessKeyId"], found["SecretAccessKey"], found["SessionToken"])
+
+
+def put_of_a_role(ministack: MiniStack, when: dict[str, Any] | None = None) -> Callable[[], object]:
+    """A call with the rights of a role that may make it."""
+    s3 = as_role(ministack, when)
     return lambda: s3.put_object(Bucket=BUCKET, Key="of-a-role", Body=b"")
 
 
@@ -290,6 +297,21 @@ def a_file_is_written_through_buffers(ministack: MiniStack, _folder: Path) -> bo
 def a_networks_addresses_are_worked_out_for_each_call(ministack: MiniStack, _folder: Path) -> bool:
     inside = {"IpAddress": {"aws:SourceIp": ["127.0.0.0/8", "::1/128"]}}
     return done(ministack, put_of_a_role(ministack, inside))["networks"] > 0
+
+
+@fault("shortcuts._choose_statements_once")
+def a_resources_policy_is_read_for_each_call(ministack: MiniStack, _folder: Path) -> bool:
+    s3, bucket = ministack.client("s3"), f"bucket-{uuid.uuid4()}"
+    s3.create_bucket(Bucket=bucket)
+    never = {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{bucket}/never"}
+    s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Statement": [never]}))
+    role = as_role(ministack)
+    read = done(ministack, lambda: role.put_object(Bucket=bucket, Key="ever", Body=b""))["statements"]
+    with pytest.raises(role.exceptions.ClientError, match="AccessDenied"):
+        role.put_object(Bucket=bucket, Key="never", Body=b"")
+    s3.delete_bucket_policy(Bucket=bucket)
+    role.put_object(Bucket=bucket, Key="never", Body=b"")
+    return read > 1  # MiniStack alone reads those of the role, too
 
 
 @fault("streaming._import_transfer_mode")
