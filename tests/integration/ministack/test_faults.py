@@ -224,13 +224,27 @@ def listened(ministack: MiniStack) -> tuple[str, Callable[[], list[str]]]:
 
 
 def put(ministack: MiniStack) -> None:
-    """Write objects, those of the last time in most cases, and read them back as they were written."""
-    s3, content = ministack.client("s3"), uuid.uuid4().bytes
-    for key in ("folder/object", "folder/new/object", "folder", "folder/object/under", "folder//object"):
-        s3.put_object(Bucket=BUCKET, Key=key, Body=content + key.encode())
-    for key in ("folder/object", "folder/new/object", "folder", "folder/object/under", "folder//object"):
-        assert s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() == content + key.encode()
-    assert not list(ministack.folder.rglob("*.tmp"))
+    """Write objects whose paths are in each other's way: each time the disk has all that is there, and nothing else."""
+    s3 = ministack.client("s3")
+    for keys in (
+        ("folder/object", "folder/object", "folder/object/under", "-folder/object", "folder/object/under"),
+        ("folder/new/object", "folder", "folder", "folder/new/object", "-folder/new/object", "folder"),
+        ("folder//object", "folder/object", "folder//object"),
+    ):
+        bucket, objects = f"bucket-{uuid.uuid4()}", dict[str, bytes]()
+        s3.create_bucket(Bucket=bucket)
+        for key in keys:
+            if key.startswith("-"):
+                del objects[key[1:]]
+                s3.delete_object(Bucket=bucket, Key=key[1:])
+            else:
+                objects[key] = uuid.uuid4().bytes
+                s3.put_object(Bucket=bucket, Key=key, Body=objects[key])
+            files = [path for path in ministack.folder.rglob(f"{bucket}/**/*") if path.is_file()]
+            contents = [path.read_bytes() for path in files if not path.name.endswith(".meta.json")]
+            assert sorted(contents) == sorted(objects.values())
+        for key, written in objects.items():
+            assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == written
 
 
 def as_role(ministack: MiniStack, when: dict[str, Any] | None = None) -> Any:
