@@ -1,6 +1,8 @@
 """A streamed answer on its way from the function to a client that does not take it."""
 
 import asyncio
+from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from localstack.ministack import streaming
@@ -45,3 +47,23 @@ def test_a_piece_that_the_client_takes_makes_room() -> None:
     asyncio.run(main())
 
     assert taken[-2:] == [b"last", b""]
+
+
+def test_a_call_tells_its_stream_how_long_the_function_may_take() -> None:
+    class Worker:
+        config: ClassVar = {"Timeout": 7, "Runtime": "python3.11"}
+
+        def _spawn(self) -> None: ...
+
+        def invoke(self) -> dict[str, str]:
+            return {"status": "ok"}
+
+    streaming._hand_out_pieces(SimpleNamespace(Worker=Worker, _detect_runtime_binary=None))
+
+    async def main() -> int:
+        stream = streaming._Stream()
+        streaming._stream.set(stream)
+        Worker().invoke()
+        return stream._seconds
+
+    assert asyncio.run(main()) == 7
