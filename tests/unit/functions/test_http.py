@@ -143,6 +143,7 @@ def test_a_number_of_any_length_is_json(gateway: Gateway) -> None:
 # ---------------------------------------------------------------- routes and headers
 
 
+@pytest.mark.usefixtures("bucket")
 @pytest.mark.parametrize("module", [module for module, route in ROUTES.items() if route.method == "GET"])
 def test_head_is_answered_as_get_without_the_body(gateway: Gateway, module: str) -> None:
     path, parameters = ROUTES[module].path, {"id": "x"}
