@@ -6,6 +6,7 @@ is imported when the first client is made; and on Lambda what S3 and DynamoDB ar
 (``core.direct``), unless STORE_CLIENTS is ``botocore``.
 """
 
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -13,7 +14,9 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from core import waiting
 from core.settings import SettingsError
+from core.waiting import Patience
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -61,6 +64,19 @@ def client(service: str, *, endpoint_url: str | None = None, **options: Any) -> 
         return made
 
     return _direct(service, endpoint_url, options, whole) or whole()
+
+
+def begin(client: Any, call: str, **request: Any) -> "Callable[[Patience | None], Any]":
+    """Begin a call of S3's or DynamoDB's client, and go on; what is returned waits for the answer, and raises as it.
+
+    With patience it waits no longer than that, and raises ``core.waiting.DeadlinePassed``. Several that are begun are
+    done at once, by a client of our own without a thread as a rule.
+    """
+    if hasattr(type(client), "begin"):
+        begun: Callable[[Patience | None], Any] = client.begin(call, **request)
+        return begun
+    asked = waiting.begun(lambda: getattr(client, call)(**request))
+    return lambda patience: asked(patience or Patience(math.inf))
 
 
 def error_code(error: "ClientError") -> str:

@@ -10,6 +10,7 @@ import datetime
 import hashlib
 import hmac
 import json
+import math
 import os
 import random
 import re
@@ -20,6 +21,7 @@ import time
 import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from io import BytesIO
@@ -34,8 +36,9 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from core import answers
+from core import answers, waiting
 from core.answers import Answer
+from core.waiting import DeadlinePassed, Patience
 
 _UNRESERVED = "-._~"
 _UNSIGNED = "UNSIGNED-PAYLOAD"
@@ -145,43 +148,92 @@ class Connections:
 
     def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """One request and its answer. Raises errors of ``botocore.exceptions``."""
-        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        start = f"{method} {target} HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode()
         while (kept := self._kept()) is not None:
             try:
-                return self._answer(kept, method, start, body, was_kept=True)
+                self._send(kept, method, target, headers, body, was_kept=True)
+                return self._answer(kept, method, was_kept=True)
             except _Stale:
                 continue
-        return self._answer(self._new(), method, start, body)
+        connection = self._new()
+        self._send(connection, method, target, headers, body)
+        return self._answer(connection, method)
+
+    def begin(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes
+    ) -> Callable[[Patience | None], Answer]:
+        """Send one request; what is returned waits for its answer, as ``ask`` does or as long as there is patience.
+
+        Where no connection is kept a thread does both: nothing else can leave what looks up a name.
+        """
+        kept = self._kept()
+        if kept is None:
+            asked = waiting.begun(lambda: self.ask(method, target, headers, body))
+            return lambda patience: asked(patience or Patience(math.inf))
+        try:
+            self._send(kept, method, target, headers, body, was_kept=True)
+        except (_Stale, ConnectionClosedError, ReadTimeoutError):
+            return self.begin(method, target, headers, body)
+
+        def answer(patience: Patience | None) -> Answer:
+            try:
+                return self._answer(kept, method, patience, was_kept=True)
+            except _Stale:
+                return self.begin(method, target, headers, body)(patience)
+
+        return answer
 
     def close(self) -> None:
         """Close the connections that are kept."""
         while (connection := self._kept()) is not None:
             connection.close()
 
-    def _answer(
-        self, connection: socket.socket, method: str, start: bytes, body: bytes, *, was_kept: bool = False
-    ) -> Answer:
-        can_be_kept = False
-        try:
+    def _send(
+        self,
+        connection: socket.socket,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        *,
+        was_kept: bool = False,
+    ) -> None:
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        start = f"{method} {target} HTTP/1.1\r\n{head}content-length: {len(body)}\r\n\r\n".encode()
+        with self._failing(connection, was_kept=was_kept):
             if len(body) <= _ONE_SEND_BYTES:
                 connection.sendall(start + body)
             else:
                 connection.sendall(start)
                 connection.sendall(body)
-            answer, can_be_kept = answers.read(connection.recv, method)
-        except TimeoutError as error:
-            raise ReadTimeoutError(endpoint_url=self.url, error=error) from error
-        except (OSError, answers.Malformed) as error:
+
+    def _answer(
+        self, connection: socket.socket, method: str, patience: Patience | None = None, *, was_kept: bool = False
+    ) -> Answer:
+        receive = connection.recv if patience is None else _patiently(connection, patience)
+        with self._failing(connection, was_kept=was_kept):
+            answer, can_be_kept = answers.read(receive, method)
+        if can_be_kept:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        return answer
+
+    @contextmanager
+    def _failing(self, connection: socket.socket, *, was_kept: bool) -> Iterator[None]:
+        """Close the connection when something fails, and say what as botocore does."""
+        try:
+            yield
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, DeadlinePassed):
+                raise
+            if isinstance(error, TimeoutError):
+                raise ReadTimeoutError(endpoint_url=self.url, error=error) from error
             if was_kept and isinstance(error, ConnectionError):
                 raise _Stale from error
-            raise ConnectionClosedError(endpoint_url=self.url, error=error) from error
-        finally:
-            if can_be_kept:
-                self._idle.append(connection)
-            else:
-                connection.close()
-        return answer
+            if isinstance(error, OSError | answers.Malformed):
+                raise ConnectionClosedError(endpoint_url=self.url, error=error) from error
+            raise
 
     def _kept(self) -> socket.socket | None:
         while True:
@@ -214,9 +266,36 @@ class Connections:
         return connection
 
 
+def _patiently(connection: socket.socket, patience: Patience) -> Callable[[int], bytes]:
+    """The connection's ``recv``, which waits no longer than there is patience. Raises ``DeadlinePassed``."""
+    readable = select.poll()
+    readable.register(connection, select.POLLIN)
+
+    def receive(size: int) -> bytes:
+        if not (isinstance(connection, ssl.SSLSocket) and connection.pending()):
+            patience.wait(lambda seconds: bool(readable.poll(seconds * 1000)))
+        return connection.recv(size)
+
+    return receive
+
+
 @lru_cache(maxsize=1)
 def _context() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=os.environ.get("AWS_CA_BUNDLE"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call of an operation; ``failure`` tells what is wrong with an answer."""
+
+    operation: str
+    method: str
+    url: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    failure: Callable[[Answer], dict[str, Any] | None]
 
 
 class Client:
@@ -245,36 +324,59 @@ class Client:
         for connections in self._connections.values():
             connections.close()
 
-    def _ask(
-        self,
-        operation: str,
-        method: str,
-        url: str,
-        path: str,
-        query: str,
-        headers: Mapping[str, str],
-        body: bytes,
-        failure: Callable[[Answer], dict[str, Any] | None],
+    def _begin(self, call: _Call) -> Callable[[Patience | None], Answer]:
+        """Begin a call; what is returned waits for the answer, or raises what the last try did."""
+        connections, *request = self._signed(call)
+        begun = connections.begin(*request)
+        return lambda patience: self._answer(call, begun, patience)
+
+    def _ask(self, call: _Call) -> Answer:
+        """The answer, or what the last try raised."""
+        return self._answer(call, lambda _patience: self._asked(call), None)
+
+    def _asked(self, call: _Call) -> Answer:
+        connections, *request = self._signed(call)
+        return connections.ask(*request)
+
+    def _signed(self, call: _Call) -> tuple[Connections, str, str, Mapping[str, str], bytes]:
+        connections = self._connections.get(call.url) or self._connections.setdefault(call.url, self._connect(call.url))
+        headers = self._signer.headers(
+            call.method, connections.host, call.path, call.query, call.headers, call.body
+        )
+        target = f"{call.path}?{call.query}" if call.query else call.path
+        return connections, call.method, target, headers, call.body
+
+    def _answer(
+        self, call: _Call, first: Callable[[Patience | None], Answer], patience: Patience | None
     ) -> Answer:
-        """The answer, or what the last try raised; ``failure`` tells what is wrong with an answer."""
-        connections = self._connections.get(url) or self._connections.setdefault(url, self._connect(url))
+        """What came of the first try or, where that was not good, of those after it."""
+        ask = first
         for left in reversed(range(self._attempts)):
-            signed = self._signer.headers(method, connections.host, path, query, headers, body)
             try:
-                answer = connections.ask(method, f"{path}?{query}" if query else path, signed, body)
+                answer = ask(patience)
             except (ConnectTimeoutError, EndpointConnectionError, ReadTimeoutError, ConnectionClosedError):
                 if not left:
                     raise
             else:
-                wrong = failure(answer)
+                wrong = call.failure(answer)
                 if wrong is None:
                     return answer
                 if not left or (answer.status not in _TRANSIENT and wrong["Error"]["Code"] not in _THROTTLED):
                     metadata = {"HTTPStatusCode": answer.status, "HTTPHeaders": dict(answer.headers)}
-                    raise ClientError({**wrong, "ResponseMetadata": metadata}, operation)  # type: ignore[typeddict-item]
+                    raise ClientError({**wrong, "ResponseMetadata": metadata}, call.operation)  # type: ignore[typeddict-item]
             tried = self._attempts - 1 - left
-            self._sleep(min(random.random() * 2**tried, _LONGEST_BACKOFF_SECONDS))  # noqa: S311
+            seconds = min(random.random() * 2**tried, _LONGEST_BACKOFF_SECONDS)  # noqa: S311
+            if patience is not None:
+                seconds = min(seconds, patience.left)
+                patience.left -= seconds
+            self._sleep(seconds)
+            ask = self._again(call)
         raise AssertionError("a client tries at least once")
+
+    def _again(self, call: _Call) -> Callable[[Patience | None], Answer]:
+        return lambda patience: (
+            self._asked(call) if patience is None else waiting.within(patience, lambda: self._asked(call))
+        )
 
 
 class DynamoDB(Client):
@@ -312,12 +414,19 @@ class DynamoDB(Client):
         """TransactWriteItems, which is the same one when it is tried again."""
         return self._item("TransactWriteItems", {"ClientRequestToken": str(uuid.uuid4()), **request})
 
+    def begin(self, call: str, **request: Any) -> Callable[[Patience | None], dict[str, Any]]:
+        """Begin one of these calls, named like its method; what is returned waits for the answer."""
+        answer = self._begin(self._call("".join(word.capitalize() for word in call.split("_")), request))
+        return lambda patience: _loads(answer(patience).body)
+
     def _item(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = _loads(self._ask(self._call(operation, request)).body)
+        return found
+
+    def _call(self, operation: str, request: Mapping[str, Any]) -> _Call:
         headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": f"DynamoDB_20120810.{operation}"}
         body = json.dumps(request, separators=(",", ":"), default=_in_base64).encode()
-        answer = self._ask(operation, "POST", self._endpoint, "/", "", headers, body, _failure_of_dynamodb)
-        found: dict[str, Any] = _loads(answer.body)
-        return found
+        return _Call(operation, "POST", self._endpoint, "/", "", headers, body, _failure_of_dynamodb)
 
 
 def _in_base64(value: Any) -> Any:
@@ -379,7 +488,18 @@ class S3(Client):
         """HeadObject, which tells that there is one."""
         return {"ETag": self._object("HeadObject", "HEAD", Bucket, Key).headers["etag"]}
 
-    def put_object(
+    def put_object(self, **request: Any) -> dict[str, Any]:
+        """PutObject."""
+        return {"ETag": self._ask(self._put(**request)).headers["etag"]}
+
+    def begin(self, call: str, **request: Any) -> Callable[[Patience | None], dict[str, Any]]:
+        """Begin ``put_object``, which is the call that can be begun; what is returned waits for the answer."""
+        if call != "put_object":
+            raise ValueError(call)
+        answer = self._begin(self._put(**request))
+        return lambda patience: {"ETag": answer(patience).headers["etag"]}
+
+    def _put(
         self,
         *,
         Bucket: str,  # noqa: N803
@@ -389,13 +509,12 @@ class S3(Client):
         Metadata: Mapping[str, str] | None = None,  # noqa: N803
         IfMatch: str | None = None,  # noqa: N803
         IfNoneMatch: str | None = None,  # noqa: N803
-    ) -> dict[str, Any]:
-        """PutObject."""
+    ) -> _Call:
         headers = {"content-type": ContentType}
         headers |= {f"x-amz-meta-{name.lower()}": value for name, value in (Metadata or {}).items()}
         conditions = {"if-match": IfMatch, "if-none-match": IfNoneMatch}
         headers |= {name: value for name, value in conditions.items() if value is not None}
-        return {"ETag": self._object("PutObject", "PUT", Bucket, Key, headers, Body).headers["etag"]}
+        return self._call("PutObject", "PUT", Bucket, Key, headers, Body)
 
     def generate_presigned_url(self, operation: str, *, Params: Mapping[str, str], ExpiresIn: int) -> str:  # noqa: N803
         """A URL that reads an object."""
@@ -425,7 +544,10 @@ class S3(Client):
         """All pages of ListObjectsV2."""
         return _Pages(self) if operation == "list_objects_v2" else self._whole().get_paginator(operation)
 
-    def _object(
+    def _object(self, operation: str, method: str, bucket: str, key: str, *, query: str = "") -> Answer:
+        return self._ask(self._call(operation, method, bucket, key, query=query))
+
+    def _call(
         self,
         operation: str,
         method: str,
@@ -435,9 +557,9 @@ class S3(Client):
         body: bytes = b"",
         *,
         query: str = "",
-    ) -> Answer:
+    ) -> _Call:
         address, path = self._address(bucket, key)
-        return self._ask(operation, method, address, path, query, headers or {}, body, _failure_of_s3)
+        return _Call(operation, method, address, path, query, headers or {}, body, _failure_of_s3)
 
     def _address(self, bucket: str, key: str) -> tuple[str, str]:
         name = quote(key, safe=f"/{_UNRESERVED}")

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING
 from core import aws, settings
 from core.errors import ServiceUnavailable
 from core.logging import logger
-from core.waiting import DeadlinePassed, Patience, begun
+from core.waiting import DeadlinePassed, Patience
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
+_Changed = Callable[[Patience], tuple[int, int] | None]
 WINDOW_SECONDS = 60
 # DynamoDB may remove a counter this long after its window's end.
 _KEPT_SECONDS = 300
@@ -119,18 +120,26 @@ class RateLimiter:
 
         limit = self._settings.per_user if is_user else self._settings.per_address
         counter = f"{self._settings.name}#{caller_key}"
+        now = self._now()
         try:
             self._client()  # made, with all that it imports, before time counts
+            added = self._add(counter, now)
         except BotoCoreError as error:
             failed = error
             return lambda: self._uncounted(failed)
-        counting = begun(lambda: self._counted(counter, limit))
 
         def counted() -> Allowance | None:
+            patience = Patience(self._seconds)
             try:
-                return counting(Patience(self._seconds))
+                window, asked = added(patience), now
+                while window is None:
+                    # The first of a new window, unless another request was faster.
+                    asked = self._now()
+                    window = self._begin(counter, asked)(patience) or self._add(counter, asked)(patience)
             except (BotoCoreError, ClientError, DeadlinePassed) as error:
                 return self._uncounted(error)
+            count, end = window
+            return Allowance(limit, count, max(1, math.ceil((end - asked) / 1000)))
 
         return counted
 
@@ -142,21 +151,15 @@ class RateLimiter:
             ) from error
         return None
 
-    def _counted(self, counter: str, limit: int) -> Allowance:
-        """In the window that runs or, where none does, as the first of a new one, unless another request was faster."""
-        while True:
-            now = int(self._clock() * 1000)
-            window = self._add(counter, now) or self._begin(counter, now)
-            if window is not None:
-                count, end = window
-                return Allowance(limit, count, max(1, math.ceil((end - now) / 1000)))
+    def _now(self) -> int:
+        return int(self._clock() * 1000)
 
-    def _add(self, counter: str, now: int) -> tuple[int, int] | None:
+    def _add(self, counter: str, now: int) -> "_Changed":
         return self._update(
             counter, "ADD requests :one", "window_end > :now", {":one": {"N": "1"}, ":now": {"N": str(now)}}
         )
 
-    def _begin(self, counter: str, now: int) -> tuple[int, int] | None:
+    def _begin(self, counter: str, now: int) -> "_Changed":
         end = now + WINDOW_SECONDS * 1000
         return self._update(
             counter,
@@ -172,24 +175,34 @@ class RateLimiter:
 
     def _update(
         self, counter: str, change: str, condition: str, values: "Mapping[str, AttributeValueTypeDef]"
-    ) -> tuple[int, int] | None:
-        """The window's count, and its end in milliseconds, after the change; None when the condition does not hold."""
+    ) -> "_Changed":
+        """Begin to change a counter. What is returned tells the window's count, and its end in milliseconds, after it.
+
+        That is None when the condition does not hold.
+        """
         from botocore.exceptions import ClientError
 
-        try:
-            attributes = self._client().update_item(
-                TableName=self._settings.table or "",
-                Key={"id": {"S": counter}},
-                UpdateExpression=change,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-                ReturnValues="ALL_NEW",
-            )["Attributes"]
-        except ClientError as error:
-            if aws.error_code(error) != "ConditionalCheckFailedException":
-                raise
-            return None
-        return int(attributes["requests"]["N"]), int(attributes["window_end"]["N"])
+        answer = aws.begin(
+            self._client(),
+            "update_item",
+            TableName=self._settings.table or "",
+            Key={"id": {"S": counter}},
+            UpdateExpression=change,
+            ConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            ReturnValues="ALL_NEW",
+        )
+
+        def changed(patience: Patience) -> tuple[int, int] | None:
+            try:
+                attributes = answer(patience)["Attributes"]
+            except ClientError as error:
+                if aws.error_code(error) != "ConditionalCheckFailedException":
+                    raise
+                return None
+            return int(attributes["requests"]["N"]), int(attributes["window_end"]["N"])
+
+        return changed
 
 
 def _alarm(error: Exception) -> None:

@@ -1,28 +1,15 @@
-"""Work that waits for AWS, done at once, by a few threads that an execution environment makes once."""
+"""Calls that are under way at once, and are waited for all together."""
 
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextvars import copy_context
-from functools import lru_cache
-
-THREADS = 4
+from collections.abc import Callable, Iterable
 
 
-@lru_cache(maxsize=1)
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(THREADS, "together")
-
-
-def at_once(*calls: Callable[[], object]) -> None:
-    """Do all of the calls, the last one in this thread. Raises what the first of those that failed did.
-
-    It returns, or raises, when every call has ended, so nothing goes on unheard.
-    """
-    *others, own = calls
-    begun: list[Future[object]] = [_threads().submit(copy_context().run, call) for call in others]
-    try:
-        own()
-    finally:
-        wait(begun)
-    for each in begun:
-        each.result()
+def finish(begun: Iterable[Callable[[], object]]) -> None:
+    """Wait for all that was begun. Raises what the first one of those that failed did, when every one has ended."""
+    failures: list[BaseException] = []
+    for result in begun:
+        try:
+            result()
+        except BaseException as error:
+            failures.append(error)
+    for failure in failures:
+        raise failure

@@ -88,6 +88,11 @@ def begun(call: Callable[[], ResultT]) -> Callable[[Patience], ResultT]:
     return result
 
 
+def start(call: Callable[[], None]) -> None:
+    """Let a thread do the call, which must not raise, with context variables of its own; nobody waits for it."""
+    _threads.do(lambda: Context().run(call), lambda: None)
+
+
 class _Threads:
     """Threads that do one call after the other, since starting one takes longer than a call waits for them.
 

@@ -1,13 +1,13 @@
 """Ask the providers of the configuration one after another until one of them delivers, or the time is over."""
 
 import os
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from core import waiting
 from core.errors import BadGateway, FieldError, GatewayTimeout, Unprocessable
 from core.logging import logger
 from core.settings import SettingsError
@@ -142,7 +142,7 @@ def _ask(provider: Provider[RequestT], request: RequestT, deadline: Deadline) ->
 
     if not deadline.remaining():
         raise ProviderTimeout("no time left")
-    threading.Thread(target=work, name=f"provider-{provider.name}", daemon=True).start()
+    waiting.start(work)
     try:
         error = answer.exception(timeout=deadline.remaining())
     except TimeoutError:

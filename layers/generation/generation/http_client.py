@@ -1,7 +1,7 @@
 """HTTP calls that are over by their deadline, whatever the server does.
 
 A timeout of ``requests`` starts anew with every byte that arrives, so a server that sends one byte a second holds a
-caller for ever. Here a timer cuts the call's connection at the deadline, be it in the TLS handshake, the headers or
+caller for ever. Here an alarm cuts the call's connection at the deadline, be it in the TLS handshake, the headers or
 the body.
 """
 
@@ -20,6 +20,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyM
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, ProtocolError, ReadTimeoutError
 
+from core import alarms
 from generation.providers import Deadline, ProviderError, ProviderTimeout
 
 CONNECT_SECONDS = 5.0
@@ -235,23 +236,18 @@ class _Watch:
         self._lock = threading.Lock()
         self._handles: list[socket.socket] = []
         self._end = time.monotonic() + seconds
-        self._start_timer(seconds)
+        self._alarm = alarms.at(self._end, self._ring)
 
     def postpone(self, seconds: float) -> None:
-        """The time is over so many seconds from now. Costs next to nothing: the timer finds out when it rings."""
+        """The time is over so many seconds from now. Costs next to nothing: the alarm finds out when it rings."""
         self._end = time.monotonic() + seconds
-
-    def _start_timer(self, seconds: float) -> None:
-        self._timer = threading.Timer(seconds, self._ring)
-        self._timer.daemon = True
-        self._timer.start()
 
     def _ring(self) -> None:
         with self._lock:
-            left = self._end - time.monotonic()
-            if left > 0:
-                if not self._released:
-                    self._start_timer(left)
+            if self._released:
+                return
+            if self._end > time.monotonic():
+                self._alarm = alarms.at(self._end, self._ring)
                 return
         self.expire()
 
@@ -288,7 +284,7 @@ class _Watch:
         """Let go of the connection; it stays open for the next call."""
         with self._lock:
             self._released = True
-            self._timer.cancel()
+            self._alarm.cancel()
             for handle in self._handles:
                 handle.close()
             self._handles.clear()

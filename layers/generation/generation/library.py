@@ -101,12 +101,12 @@ class Library:
         params: Mapping[str, Any],
         latency_ms: int,
         shown_prompt: str | None = None,
-        beside: Sequence[Callable[[], object]] = (),
+        beside: Sequence[Callable[[], Callable[[], object]]] = (),
     ) -> Generation:
         """Store what was made: input and artifact at once and, last, the record that commits them.
 
-        What else must be done before the record is written is done ``beside`` the first two. Raises
-        ``ServiceUnavailable``, and what that raises.
+        What else must be done before the record is written is begun ``beside`` the first two; what beginning it returns
+        waits for it. Raises ``ServiceUnavailable``, and what that raises.
         """
         asked = records.dumps(
             {
@@ -130,12 +130,14 @@ class Library:
             input_bytes=len(asked),
         )
         artifact = outcome.artifact
-        together.at_once(
-            *beside,
-            lambda: self.bucket.put(keys.input_object(record_id), asked, "application/json"),
-            lambda: self.bucket.put(
-                record["artifacts"][self.service.artifact], artifact.content, artifact.content_type
-            ),
+        together.finish(
+            [
+                *(begin() for begin in beside),
+                self.bucket.begin_put(keys.input_object(record_id), asked, "application/json"),
+                self.bucket.begin_put(
+                    record["artifacts"][self.service.artifact], artifact.content, artifact.content_type
+                ),
+            ]
         )
         self.bucket.put(keys.record_object(record_id), records.dumps(record), "application/json")
         logger.info("generated", id=record_id, provider=record["provider"], latency_ms=latency_ms)

@@ -4,7 +4,7 @@ A failure of S3 is ``ServiceUnavailable``, except those that a caller decides on
 None and a lost race is ``Conflicted``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -70,6 +70,20 @@ class Bucket:
         except (ClientError, BotoCoreError) as error:
             raise _unavailable(error) from error
 
+    def begin_put(self, key: str, content: bytes, content_type: str) -> Callable[[], None]:
+        """Begin to write an object, and go on; what is returned waits for it, and raises as ``put`` does."""
+        answer = aws.begin(
+            self._client, "put_object", Bucket=self.name, Key=key, Body=content, ContentType=content_type
+        )
+
+        def written() -> None:
+            try:
+                answer(None)
+            except (ClientError, BotoCoreError) as error:
+                raise _unavailable(error) from error
+
+        return written
+
     def exists(self, key: str) -> bool:
         """Whether there is such an object."""
         try:
@@ -96,23 +110,36 @@ class Bucket:
 
         Raises ``Conflicted`` when somebody else was there first.
         """
-        condition: dict[str, str] = {"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}
-        try:
-            return self._client.put_object(
-                Bucket=self.name,
-                Key=key,
-                Body=content,
-                ContentType=content_type,
-                Metadata=metadata,
-                **condition,  # type: ignore[arg-type]
-            )["ETag"]
-        except ClientError as error:
-            # 404: the object that If-Match names was deleted meanwhile.
-            if aws.error_code(error) in _LOST_RACE or _status(error) in (404, 409, 412):
-                raise Conflicted(key) from error
-            raise _unavailable(error) from error
-        except BotoCoreError as error:
-            raise _unavailable(error) from error
+        return self.begin_replace(key, content, content_type, expected=expected, metadata=metadata)()
+
+    def begin_replace(
+        self, key: str, content: bytes, content_type: str, *, expected: str | None, metadata: Mapping[str, str]
+    ) -> Callable[[], str]:
+        """Begin what ``replace`` does, and go on; what is returned waits for it, returns and raises as that does."""
+        answer = aws.begin(
+            self._client,
+            "put_object",
+            Bucket=self.name,
+            Key=key,
+            Body=content,
+            ContentType=content_type,
+            Metadata=metadata,
+            **({"IfNoneMatch": "*"} if expected is None else {"IfMatch": expected}),
+        )
+
+        def replaced() -> str:
+            try:
+                etag: str = answer(None)["ETag"]
+            except ClientError as error:
+                # 404: the object that If-Match names was deleted meanwhile.
+                if aws.error_code(error) in _LOST_RACE or _status(error) in (404, 409, 412):
+                    raise Conflicted(key) from error
+                raise _unavailable(error) from error
+            except BotoCoreError as error:
+                raise _unavailable(error) from error
+            return etag
+
+        return replaced
 
     def keys(self, prefix: str) -> Iterator[str]:
         """The keys under a prefix, in ascending order, a request per thousand."""

@@ -12,6 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from core import waiting
 from core.errors import FieldError, Unprocessable
 from core.logging import logger
 from generation import chain
@@ -256,7 +257,7 @@ class _Reading:
         self._request = request
         self._deadline = deadline
         self._silence = silence
-        self._box: queue.Queue[str | _End | BaseException] = queue.Queue()
+        self._box: queue.SimpleQueue[str | _End | BaseException] = queue.SimpleQueue()
         self._left = threading.Event()
         self._whole: list[str] | None = None
         self._heard: float | None = None
@@ -265,7 +266,7 @@ class _Reading:
         """Ask the provider; its first piece, within the limit. Raises what it does, and ``ProviderTimeout``."""
         if not limit.remaining():
             raise ProviderTimeout("no time left")
-        threading.Thread(target=self._read, name=f"provider-{self.provider.name}", daemon=True).start()
+        waiting.start(self._read)
         if self._meanwhile:
             try:
                 self._meanwhile()

@@ -1,7 +1,7 @@
 """Conversations over a table of moto and a bucket in memory, with a clock and a worker's end in the test's hands."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -94,9 +94,9 @@ class AtomicTable(Table):
 
     _lock = threading.RLock()
 
-    def _ask(self, question: Any, seconds: float = 30.0) -> Any:
+    def _asked(self, call: str, _seconds: float, request: Mapping[str, Any]) -> Any:
         with self._lock:
-            return super()._ask(question, 30.0)
+            return super()._asked(call, 30.0, request)
 
 
 @dataclass

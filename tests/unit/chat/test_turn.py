@@ -441,10 +441,8 @@ def test_whichever_call_fails_the_session_is_whole_and_free(
 
 def test_a_session_is_free_at_once_after_a_turn_that_could_not_be_stored(world: World) -> None:
     session_id = session_of(world.say(Writer(), "first"))
-    world.fate.strike(2, "before", lambda: ServiceUnavailable("injected", retry_after=1))
-    with pytest.raises(ServiceUnavailable):
+    with world.fate.failing("answer.md"), pytest.raises(ServiceUnavailable):
         world.say(Writer(), "second", session_id)
-    world.fate.spare()
     assert world.say(Writer(), "third", session_id)
 
 

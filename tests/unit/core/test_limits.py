@@ -2,7 +2,7 @@ import contextlib
 import math
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from unittest import mock
@@ -112,10 +112,15 @@ def test_a_window_that_another_request_has_begun_is_joined(
     first, second = limiter(dynamodb, clock, environ), limiter(dynamodb, clock, environ)
     add = first._add
 
-    def late(counter: str, now: int) -> tuple[int, int] | None:
-        found = add(counter, now)
-        if found is None:
-            count(second)
+    def late(counter: str, now: int) -> Callable[[Patience], tuple[int, int] | None]:
+        added = add(counter, now)
+
+        def found(patience: Patience) -> tuple[int, int] | None:
+            window = added(patience)
+            if window is None:
+                count(second)
+            return window
+
         return found
 
     with mock.patch.object(first, "_add", side_effect=late):

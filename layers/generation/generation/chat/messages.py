@@ -8,7 +8,7 @@ segment is in its session's item: who has the content of that ETag need neither 
 import json
 import struct
 from collections import OrderedDict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, NamedTuple, NotRequired
 
@@ -183,27 +183,34 @@ class Messages:
 
         Raises ``ServiceUnavailable``.
         """
+        self.begin_append(messages)()
+
+    def begin_append(self, messages: Sequence[ChatMessage], *, races: int = _RACES) -> Callable[[], None]:
+        """Begin to ``append``, and go on; what is returned waits for it. Both raise ``ServiceUnavailable``."""
+        if not races:
+            raise ServiceUnavailable("The session is busy.", retry_after=1, slug="storage-unavailable")
+        segment = self._stored(self.last)
+        if _holds(segment.content, messages[-1]["id"]):
+            self.etag = segment.etag
+            return lambda: None
+        number = self.last
+        if len(segment.content) >= self._segment_bytes:
+            number, segment = number + 1, Segment()
         added = b"".join(records.dumps(message) + b"\n" for message in messages)
-        for _race in range(_RACES):
-            segment = self._stored(self.last)
-            if _holds(segment.content, messages[-1]["id"]):
-                self.etag = segment.etag
-                return
-            number = self.last
-            if len(segment.content) >= self._segment_bytes:
-                number, segment = number + 1, Segment()
-            spoken = None if segment.spoken is None else segment.spoken + _spoken(messages)
-            # Of a write whose answer is lost nobody knows what is there.
-            self.etag = None
+        spoken = None if segment.spoken is None else segment.spoken + _spoken(messages)
+        # Of a write whose answer is lost nobody knows what is there.
+        self.etag = None
+        written = self._begin_write(number, segment.content + added, segment.etag, spoken)
+
+        def appended() -> None:
+            self.last = number
             try:
-                self._write(number, segment.content + added, segment.etag, spoken)
+                written()
             except Conflicted:
                 self._read.pop(number, None)
-                self.last = number
-            else:
-                self.last = number
-                return
-        raise ServiceUnavailable("The session is busy.", retry_after=1, slug="storage-unavailable")
+                self.begin_append(messages, races=races - 1)()
+
+        return appended
 
     def withdraw(self, turn: str) -> None:
         """Take the messages of a turn out that has not come to be. Raises ``ServiceUnavailable``."""
@@ -215,7 +222,7 @@ class Messages:
             (place,) = (place for place, line in enumerate(lines) if _holds(line, turn))
             self.etag = None
             try:
-                self._write(number, b"".join(lines[: place - 1] + lines[place + 1 :]), segment.etag, None)
+                self._begin_write(number, b"".join(lines[: place - 1] + lines[place + 1 :]), segment.etag, None)()
             except Conflicted as error:
                 raise ServiceUnavailable("The session is busy.", retry_after=1, slug="storage-unavailable") from error
             self.last = number
@@ -249,11 +256,17 @@ class Messages:
             raise ServiceUnavailable("The messages of this session cannot be read.", retry_after=60)
         return lines
 
-    def _write(self, number: int, content: bytes, expected: str | None, spoken: tuple[Spoken, ...] | None) -> None:
-        etag = self._bucket.replace(self._key(number), content, _CONTENT_TYPE, expected=expected, metadata={})
-        self._read[number] = Segment(content, etag, spoken)
-        self._recent.keep(self._key(number), self._read[number])
-        self.etag = etag
+    def _begin_write(
+        self, number: int, content: bytes, expected: str | None, spoken: tuple[Spoken, ...] | None
+    ) -> Callable[[], None]:
+        replaced = self._bucket.begin_replace(self._key(number), content, _CONTENT_TYPE, expected=expected, metadata={})
+
+        def written() -> None:
+            self.etag = replaced()
+            self._read[number] = Segment(content, self.etag, spoken)
+            self._recent.keep(self._key(number), self._read[number])
+
+        return written
 
     def _stored(self, number: int) -> Segment:
         if number not in self._read:

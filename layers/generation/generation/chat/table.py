@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from core import aws
 from core.errors import ServiceUnavailable
 from core.logging import logger
-from core.waiting import DeadlinePassed, Patience, within
+from core.waiting import DeadlinePassed, Patience
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -45,34 +45,26 @@ class Table:
 
     def get(self, key: Key) -> Item | None:
         """The item as it is now; None when there is none."""
-        answer = self._ask(
-            lambda client: client.get_item(TableName=self._name, Key=_typed(key._asdict()), ConsistentRead=True)
-        )
+        answer = self._ask("get_item", Key=_typed(key._asdict()), ConsistentRead=True)
         return _plain(answer["Item"]) if "Item" in answer else None
 
     def put(self, item: Mapping[str, Value]) -> None:
         """Write a new item. Raises ``Unmet`` when there is one."""
-        self._conditional(
-            lambda client: client.put_item(
-                TableName=self._name, Item=_typed(item), ConditionExpression="attribute_not_exists(id)"
-            )
-        )
+        self._conditional("put_item", Item=_typed(item), ConditionExpression="attribute_not_exists(id)")
 
     def update(self, key: Key, change: str, condition: str, values: Mapping[str, Value]) -> Item:
         """The item after the change. Raises ``Unmet``; only an item that is there can meet a condition."""
         # DynamoDB refuses an empty list of values.
         given: dict[str, Any] = {"ExpressionAttributeValues": _values(values)} if values else {}
         answer = self._conditional(
-            lambda client: client.update_item(
-                TableName=self._name,
-                Key=_typed(key._asdict()),
-                UpdateExpression=change,
-                ConditionExpression=f"attribute_exists(id) AND {condition}" if condition else "attribute_exists(id)",
-                ReturnValues="ALL_NEW",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                **given,
-            ),
+            "update_item",
             key,
+            Key=_typed(key._asdict()),
+            UpdateExpression=change,
+            ConditionExpression=f"attribute_exists(id) AND {condition}" if condition else "attribute_exists(id)",
+            ReturnValues="ALL_NEW",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            **given,
         )
         return _plain(answer["Attributes"])
 
@@ -81,9 +73,7 @@ class Table:
         more: dict[str, Any] = {}
         if condition:
             more = {"ConditionExpression": condition, "ExpressionAttributeValues": _values(values or {})}
-        self._conditional(
-            lambda client: client.delete_item(TableName=self._name, Key=_typed(key._asdict()), **more), key
-        )
+        self._conditional("delete_item", key, Key=_typed(key._asdict()), **more)
 
     def newest(
         self, user_id: str, index: str, *, before: str | None, limit: int, only: Mapping[str, Value] | None = None
@@ -102,16 +92,14 @@ class Table:
             more["FilterExpression"] = " AND ".join(f"{name} = :{name}" for name in only)
             values |= only
         answer = self._ask(
-            lambda client: client.query(
-                TableName=self._name,
-                IndexName=index,
-                KeyConditionExpression=condition,
-                ExpressionAttributeValues=_values(values),
-                ScanIndexForward=False,
-                ConsistentRead=True,
-                Limit=limit,
-                **more,
-            )
+            "query",
+            IndexName=index,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=_values(values),
+            ScanIndexForward=False,
+            ConsistentRead=True,
+            Limit=limit,
+            **more,
         )
         return [_plain(item) for item in answer["Items"]], "LastEvaluatedKey" in answer
 
@@ -119,16 +107,13 @@ class Table:
         """The keys of all items that meet a condition; reads the whole table, a request per megabyte."""
         start: dict[str, Any] = {}
         while True:
-            options = start
             answer = self._ask(
-                lambda client, options=options: client.scan(  # type: ignore[misc]
-                    TableName=self._name,
-                    FilterExpression=condition,
-                    ExpressionAttributeValues=_values(values),
-                    ProjectionExpression="user_id, id",
-                    **options,
-                ),
+                "scan",
                 _SCAN_SECONDS,
+                FilterExpression=condition,
+                ExpressionAttributeValues=_values(values),
+                ProjectionExpression="user_id, id",
+                **start,
             )
             for item in map(_plain, answer["Items"]):
                 yield Key(item["user_id"], item["id"])
@@ -136,37 +121,42 @@ class Table:
                 return
             start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
 
-    def _conditional(self, question: "Callable[[DynamoDBClient], Any]", key: Key | None = None) -> Any:
+    def _conditional(self, call: str, key: Key | None = None, **request: Any) -> Any:
         from botocore.exceptions import ClientError
 
-        def ask(client: "DynamoDBClient") -> Any:
-            try:
-                return question(client)
-            except ClientError as error:
-                if aws.error_code(error) != "ConditionalCheckFailedException":
-                    raise
-                return error
+        try:
+            return self._asked(call, _SECONDS, request)
+        except ClientError as error:
+            if aws.error_code(error) != "ConditionalCheckFailedException":
+                raise _unavailable(error) from error
+            item: Any = error.response.get("Item")
+        # Not every emulator tells what is there.
+        raise Unmet(_plain(item) if item else self.get(key) if key else None)
 
-        answer = self._ask(ask)
-        if isinstance(answer, ClientError):
-            item: Any = answer.response.get("Item")
-            # Not every emulator tells what is there.
-            raise Unmet(_plain(item) if item else self.get(key) if key else None) from None
-        return answer
-
-    def _ask(self, question: "Callable[[DynamoDBClient], ResultT]", seconds: float = _SECONDS) -> ResultT:
-        from botocore.exceptions import BotoCoreError, ClientError
+    def _ask(self, call: str, seconds: float = _SECONDS, **request: Any) -> Any:
+        from botocore.exceptions import ClientError
 
         try:
-            client = self._client()
-            return within(Patience(seconds), lambda: question(client))
-        except (BotoCoreError, ClientError, DeadlinePassed) as error:
-            logger.error("the table of sessions does not answer", error=type(error).__name__, detail=str(error))
-            raise ServiceUnavailable(
-                "Sessions cannot be reached at present. Try again in a moment.",
-                retry_after=2,
-                slug="storage-unavailable",
-            ) from error
+            return self._asked(call, seconds, request)
+        except ClientError as error:
+            raise _unavailable(error) from error
+
+    def _asked(self, call: str, seconds: float, request: Mapping[str, Any]) -> Any:
+        """The answer. Raises ``ServiceUnavailable``, and ``ClientError``."""
+        from botocore.exceptions import BotoCoreError
+
+        try:
+            client = self._client()  # made, with all that it imports, before time counts
+            return aws.begin(client, call, TableName=self._name, **request)(Patience(seconds))
+        except (BotoCoreError, DeadlinePassed) as error:
+            raise _unavailable(error) from error
+
+
+def _unavailable(error: Exception) -> ServiceUnavailable:
+    logger.error("the table of sessions does not answer", error=type(error).__name__, detail=str(error))
+    return ServiceUnavailable(
+        "Sessions cannot be reached at present. Try again in a moment.", retry_after=2, slug="storage-unavailable"
+    )
 
 
 @lru_cache(maxsize=1)

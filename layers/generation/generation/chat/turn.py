@@ -92,17 +92,25 @@ class _Place:
             self.is_new = True
             store()
 
-    def writes(self, pair: Sequence[ChatMessage]) -> Callable[[], None]:
-        """What writes the turn's messages."""
+    def writes(self, pair: Sequence[ChatMessage]) -> Callable[[], Callable[[], None]]:
+        """What begins to write the turn's messages."""
+        # The answer is there: what is not in its session yet, whoever holds that next puts into it.
 
-        def append() -> None:
-            # The answer is there: what is not in its session yet, whoever holds that next puts into it.
+        def begin() -> Callable[[], None]:
             try:
-                self.messages.append(pair)
+                appended = self.messages.begin_append(pair)
+            except ServiceUnavailable as error:
+                self.unwritten = error
+                return lambda: None
+            return lambda: written(appended)
+
+        def written(appended: Callable[[], None]) -> None:
+            try:
+                appended()
             except ServiceUnavailable as error:
                 self.unwritten = error
 
-        return append
+        return begin
 
 
 @dataclass(frozen=True, slots=True)
