@@ -18,7 +18,7 @@ from generation.records import Generation
 from generation.requests import IdempotencyKey
 from generation.usage import failures
 
-handler = api = Api(caller=OPTIONAL, max_body_bytes=SERVICE.body_bytes)
+handler = api = Api(caller=OPTIONAL, max_body_bytes=SERVICE.body_bytes, counts_beside=True)
 prepare(SERVICE)
 aws.at_start(identity.load)
 aws.at_start(lambda: chain.providers(SERVICE))
@@ -43,6 +43,8 @@ def generate(wanted: ChatRequest, key: IdempotencyKey = None) -> Response[Genera
     was sent before makes the answer the first one.
     """
     in_pieces = wanted.stream or streaming.EVENT_STREAM in (api.header("accept") or "")
+    if wanted.session_id is None or key is not None or in_pieces:
+        api.admit()  # there is nothing to do beside
     asked = Asked(wanted.prompt, wanted.session_id, wanted.model, wanted.system, wanted.temperature, wanted.max_tokens)
     conversations = Conversations(open_library(SERVICE), open_sessions(), chain.providers(SERVICE))
     # In the thread of a stream the next request must not be looked at.
@@ -60,6 +62,7 @@ def generate(wanted: ChatRequest, key: IdempotencyKey = None) -> Response[Genera
                     emit=emit,
                     seconds=seconds,
                     call=call,
+                    admit=api.admit,
                 ),
                 key,
                 caller=caller_key,

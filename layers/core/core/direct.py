@@ -340,15 +340,11 @@ class Client:
 
     def _signed(self, call: _Call) -> tuple[Connections, str, str, Mapping[str, str], bytes]:
         connections = self._connections.get(call.url) or self._connections.setdefault(call.url, self._connect(call.url))
-        headers = self._signer.headers(
-            call.method, connections.host, call.path, call.query, call.headers, call.body
-        )
+        headers = self._signer.headers(call.method, connections.host, call.path, call.query, call.headers, call.body)
         target = f"{call.path}?{call.query}" if call.query else call.path
         return connections, call.method, target, headers, call.body
 
-    def _answer(
-        self, call: _Call, first: Callable[[Patience | None], Answer], patience: Patience | None
-    ) -> Answer:
+    def _answer(self, call: _Call, first: Callable[[Patience | None], Answer], patience: Patience | None) -> Answer:
         """What came of the first try or, where that was not good, of those after it."""
         ask = first
         for left in reversed(range(self._attempts)):

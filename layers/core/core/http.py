@@ -88,8 +88,9 @@ class Route:
 class Api:
     """A function's routes: answers in JSON, errors as RFC 9457 problem details, ``X-Request-Id`` on everything.
 
-    A request is counted while its body is validated, and where a route only reads what costs next to nothing
-    (``counts_beside``), while it reads. Nothing else happens, and nothing is answered, before it is counted.
+    A request is counted while its body is validated. With ``counts_beside`` it is counted while the route's function
+    runs: of a route without a body that only reads what costs next to nothing; of one with a body, where the caller is
+    far from the limit, until it calls ``admit``. Nothing else happens, and nothing is answered, before it is counted.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Api:
         self.context: LambdaContext = None  # type: ignore[assignment]
         self._identity: Identity | None = None
         self._allowance: Allowance | None = None
-        self._counting: Callable[[], Allowance | None] | None = None
+        self._counting: limits.Counting | None = None
         self._cold = True
         aws.at_start(limits.connect)
 
@@ -242,14 +243,14 @@ class Api:
         key = _caller_key(self._identity, ClientInfo.from_event(event))
         self._counting = limits.from_env().begin(key, is_user=self._identity is not None)
         if refused is not None:
-            self._admitted()
+            self.admit()
             raise refused
 
-    def _admitted(self) -> None:
+    def admit(self) -> None:
         """Wait until the call is counted. Raises ``TooManyRequests``, ``ServiceUnavailable``."""
         counting, self._counting = self._counting, None
         if counting is not None:
-            self._allowance = counting()
+            self._allowance = counting.result()
         if self._allowance is not None and self._allowance.exceeded:
             raise TooManyRequests(
                 "Too many requests: wait as long as Retry-After says.", retry_after=self._allowance.reset
@@ -261,7 +262,12 @@ class Api:
             return self._routed(event)
         finally:
             # Whatever it came to, a call that is one too many has that for its answer.
-            self._admitted()
+            self.admit()
+
+    def _admit_soon(self) -> None:
+        """Wait until the call is counted, unless the route does, and it will hardly be refused."""
+        if not (self.counts_beside and self._counting and self._counting.has_room):
+            self.admit()
 
     def _routed(self, event: Mapping[str, Any]) -> Response[Any]:
         method, resource = event.get("httpMethod"), event.get("resource") or ""
@@ -279,10 +285,10 @@ class Api:
             raise NotFound("There is no such route.")
         arguments = [str(values.get(name, "")) for name in route.parameters]
         if route.method in ("POST", "PATCH") and self.bodies:
-            answer = self.bodies.call(route, event, self.context, arguments, self._admitted)
+            answer = self.bodies.call(route, event, self.context, arguments, self._admit_soon)
         else:
             if not self.counts_beside:
-                self._admitted()
+                self.admit()
             answer = route.function(*arguments, **query.values(route.queries, event))
         return answer if isinstance(answer, Response) else Response(route.status_code, JSON, answer)
 

@@ -27,6 +27,7 @@ WINDOW_SECONDS = 60
 # DynamoDB may remove a counter this long after its window's end.
 _KEPT_SECONDS = 300
 _RETRY_AFTER_SECONDS = 2
+_REMEMBERED = 1000
 # Over name, connection, answer and a second try. A caller waits for it: longer where the answer would be 503 otherwise,
 # since a table that has a crowd to count, or a machine that is crowded, is not one that is down.
 _OPEN_SECONDS, _CLOSED_SECONDS = 3.0, 8.0
@@ -53,6 +54,18 @@ class Allowance:
             "RateLimit-Remaining": str(max(0, self.limit - self.count)),
             "RateLimit-Reset": str(self.reset),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """A request that is being counted; ``result`` waits for it, and tells and raises as ``RateLimiter.count``.
+
+    ``has_room`` says whether it will hardly be refused: when this execution environment counted its caller last, at
+    least half of the window was left, or that window is over.
+    """
+
+    result: Callable[[], Allowance | None]
+    has_room: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +117,19 @@ class RateLimiter:
         self._seconds = seconds or (_OPEN_SECONDS if configured.fail_open else _CLOSED_SECONDS)
         self._settings = configured
         self._clock = clock
+        self._last: dict[str, tuple[int, float]] = {}
 
     def count(self, caller_key: str, *, is_user: bool) -> Allowance | None:
         """Count one request and tell what it leaves; None where limits are off or, failing open, out of order.
 
         Raises ``ServiceUnavailable`` when it cannot be counted and must be.
         """
-        return self.begin(caller_key, is_user=is_user)()
+        return self.begin(caller_key, is_user=is_user).result()
 
-    def begin(self, caller_key: str, *, is_user: bool) -> "Callable[[], Allowance | None]":
-        """Begin to count one request, and go on; what is returned waits for it, and tells and raises as ``count``."""
+    def begin(self, caller_key: str, *, is_user: bool) -> Counting:
+        """Begin to count one request, and go on."""
         if self._settings.table is None:
-            return lambda: None
+            return Counting(lambda: None)
         from botocore.exceptions import BotoCoreError, ClientError
 
         limit = self._settings.per_user if is_user else self._settings.per_address
@@ -126,7 +140,7 @@ class RateLimiter:
             added = self._add(counter, now)
         except BotoCoreError as error:
             failed = error
-            return lambda: self._uncounted(failed)
+            return Counting(lambda: self._uncounted(failed), has_room=False)
 
         def counted() -> Allowance | None:
             patience = Patience(self._seconds)
@@ -139,9 +153,17 @@ class RateLimiter:
             except (BotoCoreError, ClientError, DeadlinePassed) as error:
                 return self._uncounted(error)
             count, end = window
+            self._remember(counter, count, end)
             return Allowance(limit, count, max(1, math.ceil((end - asked) / 1000)))
 
-        return counted
+        last, last_end = self._last.get(counter, (limit, math.inf))
+        return Counting(counted, has_room=2 * last <= limit or last_end <= now)
+
+    def _remember(self, counter: str, count: int, end: int) -> None:
+        self._last.pop(counter, None)
+        self._last[counter] = count, end
+        if len(self._last) > _REMEMBERED:
+            del self._last[next(iter(self._last))]
 
     def _uncounted(self, error: Exception) -> Allowance | None:
         _alarm(error)

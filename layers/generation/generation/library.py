@@ -102,11 +102,13 @@ class Library:
         latency_ms: int,
         shown_prompt: str | None = None,
         beside: Sequence[Callable[[], Callable[[], object]]] = (),
+        meanwhile: Sequence[Callable[[], object]] = (),
     ) -> Generation:
         """Store what was made: input and artifact at once and, last, the record that commits them.
 
         What else must be done before the record is written is begun ``beside`` the first two; what beginning it returns
-        waits for it. Raises ``ServiceUnavailable``, and what that raises.
+        waits for it. What is done ``meanwhile`` is done while the record is written, and may not know whether it is.
+        Raises ``ServiceUnavailable``, and what those raise.
         """
         asked = records.dumps(
             {
@@ -139,7 +141,8 @@ class Library:
                 ),
             ]
         )
-        self.bucket.put(keys.record_object(record_id), records.dumps(record), "application/json")
+        recorded = self.bucket.begin_put(keys.record_object(record_id), records.dumps(record), "application/json")
+        together.finish([*meanwhile, recorded])
         logger.info("generated", id=record_id, provider=record["provider"], latency_ms=latency_ms)
         return records.view(self.service, record)
 
@@ -227,6 +230,10 @@ class Library:
 
     def _missing(self) -> NotFound:
         return NotFound(f"There is no such {self.service.artifact}, or it is not yours.")
+
+    def is_recorded(self, record_id: str) -> bool:
+        """Whether there is, or was, such a generation. Raises ``ServiceUnavailable``."""
+        return self.bucket.exists(keys.record_object(record_id)) or Tombstone.read(self.bucket, record_id) is not None
 
     def record(self, record_id: str) -> Record | None:
         """A record, whoever's it is; None when there is none. Raises ``ServiceUnavailable``."""

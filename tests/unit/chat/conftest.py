@@ -49,7 +49,8 @@ class Fate:
         self._error: Callable[[], BaseException] = Killed
         self._one_by_one = threading.Lock()
         self._here = threading.local()
-        self._failing = ""
+        self._failing = ("", "")
+        self._failure: Callable[[], BaseException] = Killed
 
     def strike(self, number: int, moment: str, error: Callable[[], BaseException] = Killed) -> None:
         """Let the call of this number from now on, from 0, raise ``before`` or ``after`` it has worked."""
@@ -57,11 +58,12 @@ class Fate:
         self._at, self._error = (number, moment), error
 
     @contextmanager
-    def failing(self, ending: str) -> Iterator[None]:
-        """For a while storage fails where a key ends like this."""
-        self._failing = ending
+    def failing(self, ending: str, error: Callable[[], BaseException] | None = None) -> Iterator[None]:
+        """For a while, what writes an object whose key ends like this fails."""
+        self._failing = "PutObject", ending
+        self._failure = error or (lambda: ServiceUnavailable("injected", retry_after=1))
         yield
-        self._failing = ""
+        self._failing = "", ""
 
     def spare(self) -> None:
         """Let everything work from now on."""
@@ -72,8 +74,9 @@ class Fate:
         with self._one_by_one:
             self._here.number = len(self.calls)
             self.calls.append(call)
-        if self._failing and call.endswith(self._failing):
-            raise ServiceUnavailable("injected", retry_after=1)
+        operation, ending = self._failing
+        if operation and call.startswith(operation) and call.endswith(ending):
+            raise self._failure()
         if self._at == (self._here.number, "before"):
             raise self._error()
 

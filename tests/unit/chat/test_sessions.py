@@ -179,7 +179,7 @@ def filled(world: World, count: int, size: int = 100) -> Session:
         messages.append([message(number, size) for number in range(start, min(count, start + 250))])
     turn = ids.new()
     world.sessions.take(ANA.sub, session.key.id, turn, 5)
-    world.sessions.commit(session, turn, session.totals, [turn], messages.last, messages.etag, "")
+    world.sessions.release(session, turn, session.totals, [turn], messages.last, messages.etag)
     return world.sessions.get(ANA.sub, session.key.id)
 
 

@@ -3,10 +3,12 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 
-from core.errors import BadGateway, Conflict, NotFound, ServiceUnavailable, Unauthorized, Unprocessable
+from core import ids
+from core.errors import BadGateway, Conflict, NotFound, ServiceUnavailable, TooManyRequests, Unauthorized, Unprocessable
 from generation import text_chain
 from generation.chat.context import LONGEST_ANSWER, TOKENS_A_MESSAGE, TOKENS_AROUND
 from generation.chat.messages import Messages, RecentSegments
@@ -49,6 +51,25 @@ class Events:
     @property
     def names(self) -> list[str]:
         return [name for name, _data in self.all]
+
+
+def test_who_is_refused_while_the_session_is_held_leaves_it_as_it_was(world: World) -> None:
+    session_id = session_of(world.say(Writer(), "first"))
+    before = world.sessions.get(ANA.sub, session_id)
+
+    def admit() -> None:
+        raise TooManyRequests("too many", retry_after=1)
+
+    writer = Writer()
+    with pytest.raises(TooManyRequests):
+        world.conversations(writer).answer(
+            Asked("second", session_id), caller=ANA, remaining_ms=REMAINING_MS, admit=admit
+        )
+    assert (writer.asked, contents(world, session_id)) == ([], ["first", "Hello"])
+    after = world.sessions.get(ANA.sub, session_id)
+    assert (after.totals, after.updated_at, after.lease_until) == (before.totals, before.updated_at, 0)
+    world.say(Writer(), "third", session_id)
+    assert contents(world, session_id) == ["first", "Hello", "third", "Hello"]
 
 
 def test_a_users_message_begins_a_session_that_is_called_after_it(world: World) -> None:
@@ -320,12 +341,15 @@ def test_the_calls_of_a_turn_are_these_and_in_this_order(world: World) -> None:
     at_once = ["PutObject 000000.jsonl", "PutObject answer.md", "PutObject input.json"]
     end = ["PutObject record.json", "UpdateItem UpdateItem"]
     new = calls_of_a_turn(world, None)
-    assert (new[0], sorted(new[1:4]), new[4:]) == ("PutItem PutItem", at_once, end)
+    assert (new[0], sorted(new[1:4]), sorted(new[4:])) == ("PutItem PutItem", at_once, end)
     session_id = page(world)[0]["id"]
     assert isinstance(session_id, str)
     again = calls_of_a_turn(world, session_id)
-    assert again[:2] == ["UpdateItem UpdateItem", "GetObject 000000.jsonl"]
-    assert (sorted(again[2:5]), again[5:]) == (at_once, end)
+    assert (again[0], sorted(again[1:3])) == (
+        "UpdateItem UpdateItem",
+        ["GetObject 000000.jsonl", "HeadObject record.json"],
+    )
+    assert (sorted(again[3:6]), sorted(again[6:])) == (at_once, end)
 
 
 def test_a_worker_that_wrote_a_session_last_reads_nothing_of_it(world: World) -> None:
@@ -416,7 +440,7 @@ def assert_whole(world: World, session_id: str) -> None:
         7 * len(records),
         2 * len(records),
     )
-    assert world.sessions.get(ANA.sub, session_id).unsettled == frozenset()
+    assert world.conversations().settle(world.sessions.get(ANA.sub, session_id)).unsettled == frozenset()
 
 
 @pytest.mark.parametrize(("number", "moment"), STRUCK)
@@ -483,6 +507,101 @@ def test_the_messages_of_a_turn_are_shown_when_its_record_is_there(world: World)
     assert shown() == ["you said first", "first"]
     world.conversations().settle(session)
     assert contents(world, session_id) == ["first", "you said first"]
+
+
+def cut_off(world: World, session_id: str) -> None:
+    """A turn whose worker ends when it has written the session, but not the record."""
+    with world.fate.failing("record.json", Killed), pytest.raises(Killed):
+        world.say(Writer(script=short_echo), "second", session_id)
+
+
+def test_a_turn_that_is_in_the_session_but_has_no_record_is_taken_out_when_its_worker_must_have_ended(
+    world: World,
+) -> None:
+    session_id = session_of(world.say(Writer(script=short_echo), "first"))
+    cut_off(world, session_id)
+    assert world.sessions.get(ANA.sub, session_id).totals.messages == 4
+
+    with pytest.raises(Conflict) as caught:
+        world.say(Writer(script=short_echo), "too early", session_id)
+    assert 1 <= int(caught.value.headers["Retry-After"]) <= 5
+    early = world.conversations().settle(world.sessions.get(ANA.sub, session_id))
+    shown = Messages(world.library.bucket, early.key, early.segment).page(
+        SIGNER, limit=9, cursor=None, without=early.unsettled
+    )
+    assert [message["content"] for message in shown["items"]] == ["you said first", "first"]
+
+    world.later()
+    world.say(Writer(script=short_echo), "third", session_id)
+    assert contents(world, session_id) == ["first", "you said first", "third", "you said third"]
+    assert_whole(world, session_id)
+
+
+def test_who_reads_a_session_takes_such_a_turn_out_too(world: World) -> None:
+    session_id = session_of(world.say(Writer(script=short_echo), "first"))
+    cut_off(world, session_id)
+    world.later()
+    assert contents(world, session_id) == ["first", "you said first"]
+    assert_whole(world, session_id)
+
+
+def test_a_record_that_comes_late_is_found(world: World) -> None:
+    session_id = session_of(world.say(Writer(script=short_echo), "first"))
+    turn = world.say(Writer(script=short_echo), "second", session_id)["id"]
+    key = next(key for key in world.s3.objects if key.endswith(f"{turn}/record.json"))
+    late = world.s3.objects.pop(key)
+    with pytest.raises(Conflict):
+        world.say(Writer(script=short_echo), "third", session_id)
+    world.s3.objects[key] = late
+    world.say(Writer(script=short_echo), "third", session_id)
+    assert_whole(world, session_id)
+
+
+@pytest.mark.parametrize("how", ["deleted", "long ago"])
+def test_a_turn_whose_record_was_deleted_stays_in_its_session(world: World, how: str) -> None:
+    session_id = session_of(world.say(Writer(script=short_echo), "first"))
+    turn = world.say(Writer(script=short_echo), "second", session_id)["id"]
+    world.library.delete(turn, ANA)
+    if how == "long ago":
+        tombstones = [key for key in world.s3.objects if key.startswith("deleted/")]
+        for key in tombstones:
+            del world.s3.objects[key]
+        world.now = max(world.now, ids.created_at(turn)) + timedelta(days=2)
+    else:
+        world.later()
+    assert len(contents(world, session_id)) == 4
+    world.say(Writer(script=short_echo), "third", session_id)
+    assert len(contents(world, session_id)) == 6
+    assert world.sessions.get(ANA.sub, session_id).totals.messages == 6
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_deletion_waits_for_a_record_that_may_be_on_its_way(world: World, is_there: bool) -> None:
+    session_id = session_of(world.say(Writer(script=short_echo), "first"))
+    if is_there:
+        world.say(Writer(script=short_echo), "second", session_id)
+    else:
+        cut_off(world, session_id)
+    session = world.sessions.mark(ANA.sub, session_id)
+    if not is_there:
+        assert not world.removal.remove(session, text_chain.Deadline(WAIT))
+        world.later()
+    assert world.removal.remove(session, text_chain.Deadline(WAIT))
+    assert {key.split("/")[0] for key in world.s3.objects} == {"deleted"}
+
+
+def test_a_worker_whose_session_is_deleted_while_it_writes_the_record_keeps_nothing(world: World) -> None:
+    session_id = session_of(world.say(Writer(script=short_echo), "first"))
+
+    def script(request: TextRequest) -> Iterator[str]:
+        world.sessions.mark(ANA.sub, session_id)
+        yield "too late"
+
+    with world.fate.failing("record.json"), pytest.raises(ServiceUnavailable):
+        world.say(Writer(script=script), "second", session_id)
+    session = world.sessions.mark(ANA.sub, session_id)
+    assert world.removal.remove(session, text_chain.Deadline(WAIT))
+    assert {key.split("/")[0] for key in world.s3.objects} == {"deleted"}
 
 
 def test_a_star_that_comes_in_the_middle_of_a_turn_stays(world: World) -> None:

@@ -127,6 +127,35 @@ def test_a_window_that_another_request_has_begun_is_joined(
         assert count(first).count == 2
 
 
+def test_there_is_room_while_half_of_the_window_was_left_or_it_is_over(
+    dynamodb: "DynamoDBClient", clock: Clock, environ: dict[str, str]
+) -> None:
+    environ["RATE_LIMIT"] = "4"
+    one = limiter(dynamodb, clock, environ)
+
+    def room() -> bool:
+        counting = one.begin("user:a", is_user=True)
+        assert counting.result()
+        return counting.has_room
+
+    assert [room() for _ in range(5)] == [False, True, True, False, False]
+    assert not limiter(dynamodb, clock, environ).begin("user:a", is_user=True).has_room
+    clock.now = NOON + 61
+    assert room()
+
+
+def test_who_was_counted_last_is_remembered_and_not_everybody(
+    dynamodb: "DynamoDBClient", clock: Clock, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environ["RATE_LIMIT"] = "9"
+    monkeypatch.setattr(limits, "_REMEMBERED", 2)
+    one = limiter(dynamodb, clock, environ)
+    for name in ("a", "b", "a", "c"):
+        one.count(f"user:{name}", is_user=True)
+    rooms = [one.begin(f"user:{name}", is_user=True) for name in ("a", "b", "c")]
+    assert [room.has_room for room in rooms] == [True, False, True]
+
+
 def test_callers_and_names_have_counters_of_their_own(
     dynamodb: "DynamoDBClient", clock: Clock, environ: dict[str, str]
 ) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from core import limits
 from core.errors import ServiceUnavailable
 from core.http import Api
-from core.limits import Allowance
+from core.limits import Allowance, Counting
 from tests.events import Gateway
 from tests.unit.functions.answers import ask
 
@@ -30,10 +30,11 @@ class Limiter:
     """Tells of every request what it is told to, once it is asked."""
 
     verdict: Verdict = staticmethod(lambda: ADMITTED)
+    has_room = False
 
-    def begin(self, _key: str, *, is_user: bool) -> Verdict:
+    def begin(self, _key: str, *, is_user: bool) -> Counting:
         """Begin to count."""
-        return self.verdict
+        return Counting(self.verdict, self.has_room)
 
 
 @pytest.fixture
@@ -112,6 +113,32 @@ def test_the_route_is_called_while_the_request_is_counted(
     assert called == ["read", "write"]
 
 
+def test_a_route_with_a_body_that_counts_beside_begins_something_only_for_a_caller_far_from_the_limit(
+    gateway: Gateway, limiter: Limiter, called: list[str]
+) -> None:
+    api = Api(counts_beside=True)
+
+    @api.post("/writes", operation_id="write")
+    def write(wanted: Wanted) -> dict[str, Any]:
+        called.append("begun")
+        api.admit()
+        called.append("written")
+        return {}
+
+    function = ModuleType("counted")
+    function.handler = api  # type: ignore[attr-defined]
+    limiter.verdict = lambda: ONE_TOO_MANY
+    ask(function, gateway("POST", "/writes", body='{"number":1}')).problem(429)
+    assert called == []
+    limiter.has_room = True
+    ask(function, gateway("POST", "/writes", body='{"number":1}')).problem(429)
+    assert called == ["begun"]
+    limiter.verdict = lambda: called.append("counted") or ADMITTED  # type: ignore[func-returns-value]
+    answer = ask(function, gateway("POST", "/writes", body='{"number":1}'))
+    assert (answer.status, answer.headers["ratelimit-remaining"]) == (200, "0")
+    assert called == ["begun", "begun", "counted", "written"]
+
+
 @pytest.fixture
 def never() -> Iterator[threading.Event]:
     """What does not come while the test runs."""
@@ -133,4 +160,4 @@ def test_counting_goes_on_by_itself(never: threading.Event) -> None:
     waiting = limits.RateLimiter(lambda: Client(), settings, seconds=0.1).begin("user:a", is_user=True)  # type: ignore[arg-type, return-value]
     assert begun.wait(timeout=60)
     with pytest.raises(ServiceUnavailable):
-        waiting()
+        waiting.result()

@@ -82,11 +82,15 @@ class Spoken(NamedTuple):
 
 @dataclass(slots=True)
 class Segment:
-    """A segment as it is stored, or an empty one; ``spoken`` are its messages, None until they are needed."""
+    """A segment as it is stored, or an empty one; ``spoken`` are its messages, None until they are needed.
+
+    ``recorded`` is the turn that wrote it, once its record is known to be there.
+    """
 
     content: bytes = b""
     etag: str | None = None
     spoken: tuple[Spoken, ...] | None = ()
+    recorded: str = ""
 
 
 class RecentSegments:
@@ -146,6 +150,19 @@ class Messages:
     def begin(self) -> None:
         """Take it that there are none yet."""
         self._read[0] = Segment()
+
+    def read(self) -> None:
+        """Read the last segment, unless it is known. Raises ``ServiceUnavailable``."""
+        self._stored(self.last)
+
+    def remember(self, turn: str) -> None:
+        """The record of the turn whose messages were added last is there."""
+        self._stored(self.last).recorded = turn
+
+    def knows(self, turn: str) -> bool:
+        """Whether this execution environment has added the messages of a turn last, and knows of its record."""
+        known = self._recent.find(self._key(self.last), self.etag) if self.etag else None
+        return known is not None and known.recorded == turn
 
     def newest_first(self) -> Iterator[Spoken]:
         """The messages, from the newest back; a segment is read when the ones after it are used up."""

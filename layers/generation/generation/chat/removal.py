@@ -52,7 +52,7 @@ class Removal:
         Raises ``ServiceUnavailable``.
         """
         segments = Messages(self.library.bucket, session.key, 0)
-        if not self._erase(session, sorted(session.unsettled), deadline):
+        if self._is_being_recorded(session) or not self._erase(session, sorted(session.unsettled), deadline):
             return False
         for number in reversed(segments.numbers()):
             if not self._erase(session, segments.answers(number), deadline):
@@ -69,6 +69,15 @@ class Removal:
         except NotFound:
             return True  # it is gone, or was used, or got a star
         return self.remove(session, deadline)
+
+    def _is_being_recorded(self, session: Session) -> bool:
+        """Whether the record of the session's last turn may be on its way."""
+        doubtful = session.doubtful
+        return (
+            doubtful is not None
+            and doubtful.until / 1000 > self.sessions.clock().timestamp()
+            and not self.library.is_recorded(doubtful.turn)
+        )
 
     def _erase(self, session: Session, generations: list[str], deadline: Deadline) -> bool:
         service = self.library.service

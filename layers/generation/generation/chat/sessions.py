@@ -3,15 +3,17 @@
 A session is one item of a DynamoDB table. ``used`` and ``starred_used`` order a user's sessions by their last use in an
 index each; a session that is being deleted has neither, and one without a star lacks the second, so that a page is one
 query. A turn holds a session by a lease, which ends by itself when the function that holds it must have ended; until
-its outcome is in the session, its id is in ``unsettled``. A commit takes the ids out and adds the usage in one write,
-so every turn counts once.
+somebody knows its outcome, its id is in ``unsettled``. What a turn took is added in the write that takes its id out or,
+while its record is being written, in one that notes so in ``counted``: so every turn counts once, and one that has no
+record can be taken out again.
 """
 
+import json
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any
@@ -81,6 +83,35 @@ class Totals:
             sum(known) if known else None,
         )
 
+    def __neg__(self) -> "Totals":
+        micro_usd = None if self.micro_usd is None else -self.micro_usd
+        return Totals(-self.messages, -self.input_tokens, -self.output_tokens, micro_usd)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A turn whose usage and messages are in its session, though its record may not be there: not yet, or never.
+
+    Until then, in milliseconds, its worker may be writing it.
+    """
+
+    turn: str
+    until: int
+    totals: Totals
+
+    def dumps(self) -> str:
+        """As it is stored."""
+        totals = self.totals
+        return json.dumps(
+            [self.turn, self.until, totals.messages, totals.input_tokens, totals.output_tokens, totals.micro_usd]
+        )
+
+    @classmethod
+    def loads(cls, text: str) -> "Counted":
+        """What was stored."""
+        turn, until, *totals = json.loads(text)
+        return cls(turn, until, Totals(*totals))
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -99,6 +130,7 @@ class Session:
     segment: int = 0
     segment_etag: str | None = None
     unsettled: frozenset[str] = frozenset()
+    counted: Counted | None = None
     lease_until: int = 0
 
     @classmethod
@@ -115,8 +147,14 @@ class Session:
             segment=item["last_segment"],
             segment_etag=item.get("segment_etag"),
             unsettled=item.get("unsettled", frozenset()),
+            counted=Counted.loads(item["counted"]) if "counted" in item else None,
             lease_until=item.get("lease_until", 0),
         )
+
+    @property
+    def doubtful(self) -> Counted | None:
+        """The turn that is in the session, but nobody has looked for its record since."""
+        return self.counted if self.counted and self.counted.turn in self.unsettled else None
 
     def view(self) -> ChatSession:
         """The session as the API shows it."""
@@ -150,6 +188,15 @@ class LeaseLost(Exception):
 def missing() -> NotFound:
     """There is no such session of the caller's."""
     return NotFound("There is no such session, or it is not yours.")
+
+
+def busy(seconds: float) -> Conflict:
+    """Another message is being answered, for so long at most."""
+    return Conflict(
+        "This session is answering another message. Send this one again when that is done.",
+        slug="session-busy",
+        headers={"Retry-After": str(max(1, min(_MOST_RETRY_SECONDS, math.ceil(seconds))))},
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,41 +285,43 @@ class Sessions:
                 raise missing() from None
             if unmet.item.get("lease_turn") == turn:
                 return Session.of(unmet.item)  # the first answer was lost on its way
-            left = math.ceil((unmet.item.get("lease_until", now) - now) / 1000)
-            raise Conflict(
-                "This session is answering another message. Send this one again when that is done.",
-                slug="session-busy",
-                headers={"Retry-After": str(max(1, min(_MOST_RETRY_SECONDS, left)))},
-            ) from None
+            raise busy((unmet.item.get("lease_until", now) - now) / 1000) from None
         return Session.of(item)
 
     def commit(
         self,
         session: Session,
-        turn: str,
+        counted: Counted,
         totals: Totals,
         settled: Iterable[str],
         segment: int,
         etag: str | None,
         title: str,
     ) -> None:
-        """End a turn: add what it took, take the settled ids out, put the session in front, free it.
+        """End a turn whose record is being written: add what it took, put the session in front, free it.
 
-        Raises ``LeaseLost`` when the turn does not hold it any more.
+        ``totals`` are of turns before it that it settled. Raises ``LeaseLost`` when it does not hold the session.
         """
         updated = times.rfc3339(self.clock())
         used = f"{updated}#{session.key.id}"
         self._end(
             session.key,
-            turn,
-            totals,
+            counted.turn,
+            totals + counted.totals,
             settled,
             segment,
             etag,
-            sets=["updated = :updated", "used = :used", "title = if_not_exists(title, :title)"],
-            values={"updated": updated, "used": used, "title": title},
+            sets=["updated = :updated", "used = :used", "title = if_not_exists(title, :title)", "counted = :counted"],
+            values={"updated": updated, "used": used, "title": title, "counted": counted.dumps()},
             starred=session.starred,
         )
+
+    def give_up(self, session: Session, counted: Counted) -> None:
+        """Say that nobody writes the record of a turn any more: whoever wants the session next looks for it."""
+        values = {"was": counted.dumps(), "is": replace(counted, until=0).dumps()}
+        # Whoever had it since has looked.
+        with suppress(Unmet):
+            self.table.update(session.key, "SET counted = :is", "counted = :was", values)
 
     def release(
         self, session: Session, turn: str, totals: Totals, settled: Iterable[str], segment: int, etag: str | None

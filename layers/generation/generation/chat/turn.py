@@ -1,19 +1,22 @@
 """One turn of a conversation: a message in, an answer out, both kept.
 
 What is written, in this order: the generation's input, its answer and the two messages, all at once; its record,
-which commits the turn; the session. Until the session is written, the turn's id is in it as unsettled, and its
-messages are not shown. Whoever holds the session next looks for the record of such a turn, and settles it: with a
-record, its messages are added unless they are there, and what it took is counted; without one, they are taken out. So
-wherever a worker ends, no message is lost, doubled or left of a turn that was not, and nothing is counted twice.
+which commits the turn, and the session, at once. Until somebody knows that the record is there, the turn's id is in the
+session as unsettled, and whoever holds the session next, or shows its messages, looks for the record. If there is one,
+the turn's messages are added and what it took is counted, unless they are; if not, the turn is taken out of the
+session, when its worker must have ended. So wherever a worker ends, no message is lost, doubled or left of a turn that
+was not, and nothing is counted twice.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
-from core import ids, times
+from core import ids, times, waiting
 from core.errors import (
     BadGateway,
     Conflict,
@@ -30,7 +33,7 @@ from generation import keys, text_chain
 from generation.chain import Outcome
 from generation.chat.context import Context
 from generation.chat.messages import RECENT, SEGMENT_BYTES, ChatMessage, Messages, RecentSegments
-from generation.chat.sessions import LeaseLost, Session, Sessions, Totals, missing
+from generation.chat.sessions import Counted, LeaseLost, Session, Sessions, Totals, busy, missing
 from generation.library import GENERATION_SECONDS, STORING_SECONDS, Library
 from generation.providers import Artifact, Deadline, PromptRefused, ProviderError, ProviderTimeout
 from generation.records import Generation
@@ -43,6 +46,8 @@ TITLE_CHARACTERS = 60
 # Clocks differ, and a function may be given a moment more than it was told.
 _LEASE_MARGIN_SECONDS = 5.0
 _SETTLING_SECONDS = 15.0
+# Later a record that is not there has been deleted, and perhaps so long ago that nothing else tells.
+_LOOKED_FOR = timedelta(days=1)
 
 Emit = Callable[[str, Mapping[str, Any]], None]
 """Takes the events of an answer that leaves in pieces: ``start``, ``delta`` and, when it breaks off, ``error``."""
@@ -81,7 +86,11 @@ class _Place:
     is_new: bool = False
     """Whether it was new, and may be stored by now."""
     unwritten: ServiceUnavailable | None = None
-    """Why the messages of the turn are not there yet."""
+    """Why the messages of the turn, or the turn, are not in the session yet."""
+    lost: LeaseLost | None = None
+    """Why they will never be."""
+    counted: Counted | None = None
+    """What is in the session of the turn, since it is."""
     settled: list[str] = field(default_factory=list)
     totals: Totals = field(default_factory=Totals)
 
@@ -132,13 +141,15 @@ class Conversations:
         emit: Emit | None = None,
         seconds: float = GENERATION_SECONDS,
         call: Call | None = None,
+        admit: Callable[[], None] = lambda: None,
     ) -> Generation:
         """The stored answer. With ``emit`` its events are told while it is written.
 
         ``remaining_ms`` is what is left of the function's time, ``seconds`` the longest that writing may take;
-        ``call`` gives the answer its id, and is told whom the session has asked first. Raises
-        the chain's errors, ``Unauthorized``, ``NotFound``, ``Conflict`` while the session answers another message,
-        ``Unprocessable``, ``ServiceUnavailable``.
+        ``call`` gives the answer its id, and is told whom the session has asked first. When the session is held,
+        ``admit`` raises what the caller is refused for, before anything else is done. Raises the chain's errors,
+        ``Unauthorized``, ``NotFound``, ``Conflict`` while the session answers another message, ``Unprocessable``,
+        ``ServiceUnavailable``.
         """
         if asked.session_id is not None and caller is None:
             raise Unauthorized("Sessions are for users: send an access token, or no sessionId.")
@@ -154,6 +165,7 @@ class Conversations:
             place = self._enter(caller.sub, asked.session_id, turn, lease_seconds)
         begun: Begun | None = None
         try:
+            admit()
             if place and asked.model is None:
                 candidates = self._of_session(place.session)
             if candidates:
@@ -204,14 +216,18 @@ class Conversations:
                 params=asked.params(session_id),
                 latency_ms=latency_ms,
                 beside=[place.writes(_pair(turn, asked.prompt, begun.model, facts, usd))] if place else (),
+                meanwhile=[lambda: self._commit(place, turn, asked.prompt, facts, usd)] if place else (),
             )
         except Exception:
             # The record may be there all the same, so the turn stays unsettled.
-            if place:
+            if place and place.counted:
+                with _logged("the session is not free before its time", turn):
+                    self.sessions.give_up(place.session, place.counted)
+            elif place:
                 self._release(place, turn, place.settled)
             raise
         if place:
-            self._commit(place, turn, asked.prompt, facts, usd)
+            self._committed(place, turn)
         if broken and emit:
             emit("error", problem(broken).body or {})
         return generation
@@ -221,8 +237,11 @@ class Conversations:
 
         Raises ``ServiceUnavailable``, ``NotFound``.
         """
-        if not session.unsettled:
-            return session
+        doubtful = session.doubtful
+        if not session.unsettled or (
+            doubtful and session.unsettled == {doubtful.turn} and self._is_recorded(doubtful.turn)
+        ):
+            return replace(session, unsettled=frozenset())
         turn = ids.new()
         try:
             place = self._enter(session.key.user_id, session.key.id, turn, _SETTLING_SECONDS)
@@ -253,53 +272,96 @@ class Conversations:
         place = self._place(self.sessions.take(user, session_id, turn, seconds), turn)
         try:
             for left in sorted(place.session.unsettled - {turn}):
-                record = self.library.record(left)
-                if record is not None and record["meta"]["params"].get("sessionId") == session_id:
-                    params, usd = record["meta"]["params"], record["cost"]["usd"]
-                    place.messages.append(_pair(left, record["prompt"], record["model"], params, usd))
-                    place.totals += _totals(params, usd)
-                else:
-                    place.messages.withdraw(left)
+                self._settle(place, left)
                 place.settled.append(left)
         except Exception:
             self._leave(place, turn)
             raise
         return place
 
+    def _settle(self, place: _Place, left: str) -> None:
+        """See to it that a turn before is in the session if, and only if, it has a record.
+
+        Raises ``Conflict`` while that may be on its way.
+        """
+        doubtful = place.session.doubtful
+        if doubtful and doubtful.turn == left:
+            if self._is_recorded(left, place.messages):
+                return
+            if (seconds := doubtful.until / 1000 - self.sessions.clock().timestamp()) > 0:
+                raise busy(seconds)
+            place.messages.withdraw(left)
+            place.totals += -doubtful.totals
+            return
+        record = self.library.record(left)
+        if record is not None and record["meta"]["params"].get("sessionId") == place.session.key.id:
+            params, usd = record["meta"]["params"], record["cost"]["usd"]
+            place.messages.append(_pair(left, record["prompt"], record["model"], params, usd))
+            place.totals += _totals(params, usd)
+        else:
+            place.messages.withdraw(left)
+
+    def _is_recorded(self, turn: str, messages: Messages | None = None) -> bool:
+        """Whether a turn that is in its session has a record, or had one; the session's last segment is read beside."""
+        if messages and messages.knows(turn):
+            return True
+        if self.sessions.clock() - ids.created_at(turn) > _LOOKED_FOR:
+            return True
+        recorded = waiting.begun(lambda: self.library.is_recorded(turn))
+        try:
+            if messages:
+                messages.read()
+        finally:
+            is_recorded = recorded(waiting.Patience(math.inf))
+        return is_recorded
+
     def _place(self, session: Session, turn: str) -> _Place:
+        known = {turn, session.doubtful.turn} if session.doubtful else {turn}
         messages = Messages(
             self.library.bucket,
             session.key,
             session.segment,
-            # A turn that is not settled may have written to it since.
-            etag=session.segment_etag if session.unsettled == {turn} else None,
+            # A turn that is not in the session may have written to it since.
+            etag=session.segment_etag if session.unsettled <= known else None,
             segment_bytes=self.segment_bytes,
             recent=self.recent,
         )
         return _Place(session, messages)
 
     def _commit(self, place: _Place, turn: str, prompt: str, facts: Mapping[str, Any], usd: float | None) -> None:
-        """Put the turn into its session. Its record is there, so what fails now is made up for later."""
+        """Put the turn into its session, while its record is written; what fails is made up for later."""
+        if place.unwritten:
+            return
+        counted = Counted(turn, place.session.lease_until, _totals(facts, usd))
         try:
-            if place.unwritten:
-                raise place.unwritten
             self.sessions.commit(
                 place.session,
-                turn,
-                place.totals + _totals(facts, usd),
-                [*place.settled, turn],
+                counted,
+                place.totals,
+                place.settled,
                 place.messages.last,
                 place.messages.etag,
                 title_of(prompt),
             )
         except LeaseLost as lost:
-            logger.error("the session was lost in the middle of a turn", id=turn, deleted=lost.deleted)
-            if lost.deleted:
+            place.lost = lost
+        except ServiceUnavailable as error:
+            place.unwritten = error
+        else:
+            place.counted = counted
+
+    def _committed(self, place: _Place, turn: str) -> None:
+        """See what came of the session, now that the turn's record is there."""
+        if place.lost:
+            logger.error("the session was lost in the middle of a turn", id=turn, deleted=place.lost.deleted)
+            if place.lost.deleted:
                 self._take_back(place, turn)
-                raise missing() from None
-        except ServiceUnavailable:
+                raise missing()
+        elif place.unwritten:
             logger.error("the answer is not in its session yet", id=turn, session=place.session.key.id)
             self._release(place, turn, place.settled)
+        else:
+            place.messages.remember(turn)
 
     def _take_back(self, place: _Place, turn: str) -> None:
         """Remove what a turn wrote whose session was deleted meanwhile."""
