@@ -2,7 +2,8 @@
 
 * A policy's text is parsed twice for each call, with all others of the caller's role.
 * Who calls is looked up with all of the caller's policies where the name alone is wanted.
-* A condition of DynamoDB's is looked through for errors of its grammar each time.
+* A condition of DynamoDB's is looked through for errors of its grammar each time, and an expression's words are read
+  three times. Items are copied by what copies everything.
 * Each object that is written starts a thread that parses what its bucket tells whom, to find that nobody is told.
 * The file of an object is looked for link by link, four times; and each is written through two layers of buffers.
 * Which addresses a policy's condition means, and whom a resource's policy, is worked out for each call.
@@ -33,7 +34,8 @@ def install(iam_evaluator: Any, dynamodb: Any, s3: Any) -> None:
     """Put this into MiniStack's `core.iam_evaluator`, `services.dynamodb` and `services.s3`."""
     _parse_policies_once(iam_evaluator)
     _name_callers(iam_evaluator)
-    _read_conditions_once(dynamodb)
+    _read_expressions_once(dynamodb)
+    _copy_items(dynamodb)
     _tell_who_listens(s3)
     _know_where_files_are(s3)
     _write_files_at_once(s3)
@@ -67,9 +69,32 @@ def _name_callers(iam_evaluator: Any) -> None:
     iam_evaluator.request_caller_arn = caller_arn
 
 
-def _read_conditions_once(dynamodb: Any) -> None:
-    """A condition's grammar is right or wrong, whatever its values are."""
+def _read_expressions_once(dynamodb: Any) -> None:
+    """A condition's grammar is right or wrong, and an expression has these words, whatever its values are."""
     dynamodb._condition_syntax_error = functools.lru_cache(TEXTS)(dynamodb._condition_syntax_error)
+    tokens = functools.lru_cache(TEXTS)(dynamodb._tokenize)
+
+    def tokenized(expression: str) -> list[tuple[str, str]]:
+        return list(tokens(expression))
+
+    dynamodb._tokenize = tokenized
+
+
+def _copy_items(dynamodb: Any) -> None:
+    """An item is what JSON has: dictionaries and lists of it, and values that never change."""
+    copy_any = dynamodb.copy.deepcopy
+
+    def copied(value: Any) -> Any:
+        kind = type(value)
+        if kind is str or kind is bool or value is None:
+            return value
+        if kind is dict:
+            return {name: copied(inner) for name, inner in value.items()}
+        if kind is list:
+            return [copied(inner) for inner in value]
+        return copy_any(value)
+
+    dynamodb.copy = SimpleNamespace(**vars(dynamodb.copy) | {"deepcopy": copied})
 
 
 def _tell_who_listens(s3: Any) -> None:
