@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -196,7 +197,18 @@ class StreamedAnswer:
 
 def _prepared(method: str, url: str, headers: Mapping[str, str], body: str | None) -> requests.PreparedRequest:
     """Prepared without the session, which would add its cookies and the logins of a netrc file."""
-    return requests.Request(method, url, headers=dict(headers), data=body).prepare()
+    if body is None:  # what is asked for is in the URL, which is not to be kept
+        return requests.Request(method, url, headers=dict(headers)).prepare()
+    request = _addressed(method, url).copy()
+    request.prepare_headers({**request.headers, **headers})
+    request.prepare_body(body.encode(), None)
+    return request
+
+
+@lru_cache(maxsize=16)
+def _addressed(method: str, url: str) -> requests.PreparedRequest:
+    """A request as far as it is always the same, which takes longest."""
+    return requests.Request(method, url).prepare()
 
 
 def _remaining(deadline: Deadline) -> float:

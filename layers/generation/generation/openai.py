@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 from core.errors import FieldError
@@ -12,7 +12,7 @@ from generation.api_key import ApiKey, bearer
 from generation.completions import MOST_BYTES, CompletionStream, Failure, read_failure
 from generation.http_client import HttpClient, StreamedAnswer
 from generation.providers import Deadline, PromptRefused, ProviderError
-from generation.texts import Model, TextRequest
+from generation.texts import Message, Model, TextRequest
 
 SILENT_SECONDS = 30.0
 """So long a server may write nothing, neither text nor thoughts."""
@@ -75,18 +75,19 @@ class OpenAi:
         model = models.chosen(self.models, request.model)
         not_taken = self._not_taken.get(model.upstream, frozenset())
         while True:
-            body = self._body(request, model, not_taken)
-            answer = self._ask(body, deadline)
+            options = self._options(request, model, not_taken)
+            answer = self._ask(options, request.messages, deadline)
             if answer.status == 200:
                 self._not_taken[model.upstream] = not_taken
                 return self._answer(answer, model)
             failure = read_failure(answer)
-            complaint = _complaint(failure, body)
+            complaint = _complaint(failure, options)
             if complaint is None:
                 raise self._error(failure)
             not_taken |= {complaint}
 
-    def _ask(self, body: Mapping[str, Any], deadline: Deadline) -> StreamedAnswer:
+    def _ask(self, options: Mapping[str, Any], messages: Iterable[Message], deadline: Deadline) -> StreamedAnswer:
+        said = ",".join([message.written for message in messages])
         return self._http.stream(
             "POST",
             self._url,
@@ -96,7 +97,7 @@ class OpenAi:
                 "Accept": "text/event-stream, application/json",
                 **self._authorization(),
             },
-            body=json.dumps(body),
+            body=f'{json.dumps(options)[:-1]},"messages":[{said}]}}',
             deadline=deadline,
             most_bytes=MOST_BYTES,
             silent_seconds=self._silent_seconds,
@@ -105,7 +106,8 @@ class OpenAi:
     def _authorization(self) -> dict[str, str]:
         return bearer(self._read_key() if self._read_key else None)
 
-    def _body(self, request: TextRequest, model: Model, not_taken: frozenset[str]) -> dict[str, Any]:
+    def _options(self, request: TextRequest, model: Model, not_taken: frozenset[str]) -> dict[str, Any]:
+        """What a request has beside its messages."""
         optional = {
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
@@ -115,11 +117,6 @@ class OpenAi:
         names = {name: _INSTEAD[name] if name in not_taken else name for name in optional}
         return {
             "model": model.upstream,
-            "messages": [
-                # Half of a surrogate pair is no Unicode to a server.
-                {"role": each.role, "content": each.content.encode("utf-8", "replace").decode()}
-                for each in request.messages
-            ],
             "stream": True,
             **{names[name]: value for name, value in optional.items() if names[name] and value is not None},
         }
@@ -136,11 +133,11 @@ class OpenAi:
         return ProviderError(failure.reason)
 
 
-def _complaint(failure: Failure, body: Mapping[str, Any]) -> str | None:
-    """The parameter of the body that the server does not take, if that is what its error is about."""
+def _complaint(failure: Failure, options: Mapping[str, Any]) -> str | None:
+    """The parameter of the request that the server does not take, if that is what its error is about."""
     if failure.status not in _REFUSALS:
         return None
     if failure.param:
-        return failure.param if failure.param in _INSTEAD and failure.param in body else None
-    named = (name for name in _INSTEAD if name in body and re.search(rf"\b{name}\b", failure.message))
+        return failure.param if failure.param in _INSTEAD and failure.param in options else None
+    named = (name for name in _INSTEAD if name in options and re.search(rf"\b{name}\b", failure.message))
     return next(named, None)

@@ -68,9 +68,9 @@ class PollinationsText(OpenAi):
     def _authorization(self) -> dict[str, str]:
         return {} if self._is_legacy else super()._authorization()
 
-    def _body(self, request: TextRequest, model: Model, not_taken: frozenset[str]) -> dict[str, Any]:
+    def _options(self, request: TextRequest, model: Model, not_taken: frozenset[str]) -> dict[str, Any]:
         # Keeps the prompt out of the public feed.
-        return {**super()._body(request, model, not_taken), "private": True}
+        return {**super()._options(request, model, not_taken), "private": True}
 
     def _answer(self, answer: StreamedAnswer, model: Model) -> CompletionStream:
         return _WithoutNotice(answer, model.upstream)

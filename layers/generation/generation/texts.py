@@ -3,10 +3,11 @@
 A provider raises, when it is asked or while it writes, what ``generation.providers`` lists.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from core.errors import FieldError
@@ -22,12 +23,18 @@ Style = Literal["paragraph", "bullets"]
 _PIECE = re.compile(r".{1,64}(?:\Z|(?<=\S)(?= \S))|.{1,64}", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Message:
     """One message of a conversation."""
 
     role: Role
     content: str
+
+    @cached_property
+    def written(self) -> str:
+        """As servers of OpenAI's shape take it, in JSON; kept, since the same ones are sent turn after turn."""
+        # Half of a surrogate pair is no Unicode to a server.
+        return json.dumps({"role": self.role, "content": self.content.encode("utf-8", "replace").decode()})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Sessions: listing, stars, changes, deletion and retention; and what a page costs, whatever is stored."""
 
 import json
+from collections import Counter
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -206,15 +207,23 @@ def test_a_page_of_ten_thousand_messages_costs_two_reads_at_most(world: World, s
 def test_a_turn_in_ten_thousand_messages_reads_what_its_context_holds(world: World) -> None:
     session = filled(world, MANY)
     writer = Writer(models=(Model("quill", 4096, "q"),))
+    for again in (False, True):
+        world.fate.spare()
+        world.say(writer, "and now?", session.key.id)
+        calls = Counter(call.partition(" ")[0] for call in world.fate.calls)
+        # The record of the turn before is looked for; the second turn's messages are in a segment of their own.
+        assert calls == Counter(UpdateItem=2, GetObject=1, PutObject=4) + Counter(
+            {"HeadObject": again, "GetObject": again}
+        )
+        assert 50 < len(writer.asked[-1].messages) < 200
+
+
+def test_who_shows_messages_looks_for_the_record_of_the_last_turn(world: World) -> None:
+    session = filled(world, 3)
+    world.say(Writer(), "and now?", session.key.id)
     world.fate.spare()
-    world.say(writer, "and now?", session.key.id)
-    assert [call.partition(" ")[0] for call in world.fate.calls] == [
-        "UpdateItem",
-        "GetObject",
-        *["PutObject"] * 4,
-        "UpdateItem",
-    ]
-    assert 50 < len(writer.asked[0].messages) < 200
+    world.conversations().settle(world.sessions.get(ANA.sub, session.key.id))
+    assert [call.partition(" ")[0] for call in world.fate.calls] == ["GetItem", "HeadObject"]
 
 
 @pytest.mark.parametrize("limit", [1, 3, 7, 100])

@@ -321,7 +321,7 @@ class Sessions:
         values = {"was": counted.dumps(), "is": replace(counted, until=0).dumps()}
         # Whoever had it since has looked.
         with suppress(Unmet):
-            self.table.update(session.key, "SET counted = :is", "counted = :was", values)
+            self.table.change(session.key, "SET counted = :is", "counted = :was", values)
 
     def release(
         self, session: Session, turn: str, totals: Totals, settled: Iterable[str], segment: int, etag: str | None
@@ -379,7 +379,7 @@ class Sessions:
                 f"ADD {', '.join(adds)}{deletes}"
             )
             try:
-                self.table.update(key, change, condition, values if starred is None else values | {"starred": starred})
+                self.table.change(key, change, condition, values if starred is None else values | {"starred": starred})
                 return
             except Unmet as unmet:
                 if unmet.item is None or "deleting" in unmet.item:

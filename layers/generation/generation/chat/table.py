@@ -54,19 +54,25 @@ class Table:
 
     def update(self, key: Key, change: str, condition: str, values: Mapping[str, Value]) -> Item:
         """The item after the change. Raises ``Unmet``; only an item that is there can meet a condition."""
+        return _plain(self._changed(key, change, condition, values, "ALL_NEW")["Attributes"])
+
+    def change(self, key: Key, change: str, condition: str, values: Mapping[str, Value]) -> None:
+        """Change an item like ``update``; nobody wants to know how it is then."""
+        self._changed(key, change, condition, values, "NONE")
+
+    def _changed(self, key: Key, change: str, condition: str, values: Mapping[str, Value], told: str) -> Any:
         # DynamoDB refuses an empty list of values.
         given: dict[str, Any] = {"ExpressionAttributeValues": _values(values)} if values else {}
-        answer = self._conditional(
+        return self._conditional(
             "update_item",
             key,
             Key=_typed(key._asdict()),
             UpdateExpression=change,
             ConditionExpression=f"attribute_exists(id) AND {condition}" if condition else "attribute_exists(id)",
-            ReturnValues="ALL_NEW",
+            ReturnValues=told,
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
             **given,
         )
-        return _plain(answer["Attributes"])
 
     def delete(self, key: Key, condition: str = "", values: Mapping[str, Value] | None = None) -> None:
         """Remove an item; one that is not there is removed already. Raises ``Unmet``."""
