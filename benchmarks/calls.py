@@ -36,7 +36,7 @@ def main() -> None:
         long_history(s3, bucket, bob.id)
         record = made[0]["s3"]["record"]
         new = caller.call("POST", "/chat/generate", {"prompt": PROMPT}, 201)["sessionId"]
-        long = caller.call("POST", "/chat/generate", {"prompt": PROMPT}, 201)["sessionId"]
+        long = caller.call("POST", "/chat/sessions", {}, 201)["id"]
         long_session(s3, running.bucket("chat"), ana.id, long)
         model = Connection(running.environment["OPENAI_URL"])
         whole = caller.call("POST", "/chat/generate", {"prompt": PROMPT, "sessionId": long}, 201)["meta"]
@@ -128,18 +128,17 @@ def long_history(s3: Any, bucket: str, user_id: str) -> None:
 
 
 def long_session(s3: Any, bucket: str, user_id: str, session_id: str) -> None:
-    """Let the session have many messages before its own."""
+    """Let a session that has none yet have many messages."""
     from core import ids
     from generation import records
 
-    key = f"users/{user_id}/chat/sessions/{session_id}/messages/000000.jsonl"
-    own = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
     earlier = [
         {"id": ids.new(), "role": ("user", "assistant")[number % 2], "content": f"{PROMPT} {number}"}
         | {"createdAt": "2026-11-26T12:00:00.000Z"}
         for number in range(MESSAGES_OF_A_LONG_SESSION)
     ]
-    content = b"".join(records.dumps(message) + b"\n" for message in earlier) + own
+    content = b"".join(records.dumps(message) + b"\n" for message in earlier)
+    key = f"users/{user_id}/chat/sessions/{session_id}/messages/000000.jsonl"
     s3.put_object(Bucket=bucket, Key=key, Body=content)
 
 

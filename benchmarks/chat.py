@@ -56,7 +56,7 @@ def main() -> None:
             made: dict[str, Any] = caller.call("POST", "/chat/generate", {"prompt": PROMPT, **about}, 201)
             return made
 
-        short, long = say()["sessionId"], say()["sessionId"]
+        short, long = say()["sessionId"], caller.call("POST", "/chat/sessions", {}, 201)["id"]
         long_session(running.aws("s3"), running.bucket("chat"), ana.id, long)
         whole = say(long)["meta"]["contextMessages"]
         taken = beside.interleaved(
