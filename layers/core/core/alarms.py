@@ -30,7 +30,8 @@ class Alarm:
 class Alarms:
     """Alarms, and the thread that rings them, which is there while there are any."""
 
-    def __init__(self) -> None:
+    def __init__(self, idle_seconds: float = _IDLE_SECONDS) -> None:
+        self._idle_seconds = idle_seconds
         self._changed = threading.Condition()
         self._waiting: list[tuple[float, int, Alarm]] = []
         self._numbers = count()
@@ -57,7 +58,7 @@ class Alarms:
         """The next alarm, at its time; None when there was none for a while."""
         with self._changed:
             while True:
-                if not self._waiting and not self._changed.wait_for(lambda: bool(self._waiting), _IDLE_SECONDS):
+                if not self._waiting and not self._changed.wait_for(lambda: bool(self._waiting), self._idle_seconds):
                     self._runs = False
                     return None
                 left = self._waiting[0][0] - time.monotonic()
@@ -71,11 +72,11 @@ def at(when: float, ring: Callable[[], None]) -> Alarm:
     return _alarms.set(when, ring)
 
 
-def _begin() -> None:
+def _begin_anew() -> None:
     """A process that is a copy has no thread of the one that it is a copy of."""
     global _alarms
     _alarms = Alarms()
 
 
-_begin()
-os.register_at_fork(after_in_child=_begin)
+_alarms = Alarms()
+os.register_at_fork(after_in_child=_begin_anew)

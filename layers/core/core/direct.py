@@ -326,7 +326,7 @@ class Client:
 
     def _begin(self, call: _Call) -> Callable[[Patience | None], Answer]:
         """Begin a call; what is returned waits for the answer, or raises what the last try did."""
-        connections, *request = self._signed(call)
+        connections, request = self._signed(call)
         begun = connections.begin(*request)
         return lambda patience: self._answer(call, begun, patience)
 
@@ -335,14 +335,14 @@ class Client:
         return self._answer(call, lambda _patience: self._asked(call), None)
 
     def _asked(self, call: _Call) -> Answer:
-        connections, *request = self._signed(call)
+        connections, request = self._signed(call)
         return connections.ask(*request)
 
-    def _signed(self, call: _Call) -> tuple[Connections, str, str, Mapping[str, str], bytes]:
+    def _signed(self, call: _Call) -> tuple[Connections, tuple[str, str, Mapping[str, str], bytes]]:
         connections = self._connections.get(call.url) or self._connections.setdefault(call.url, self._connect(call.url))
         headers = self._signer.headers(call.method, connections.host, call.path, call.query, call.headers, call.body)
         target = f"{call.path}?{call.query}" if call.query else call.path
-        return connections, call.method, target, headers, call.body
+        return connections, (call.method, target, headers, call.body)
 
     def _answer(self, call: _Call, first: Callable[[Patience | None], Answer], patience: Patience | None) -> Answer:
         """What came of the first try or, where that was not good, of those after it."""

@@ -6,6 +6,7 @@ since the start what nobody sees from without.
 
 import argparse
 import asyncio
+import copy
 import importlib
 import ipaddress
 import os
@@ -50,6 +51,8 @@ def count() -> None:
     iam._gather_role_policies = counted("roles", iam._gather_role_policies)
     tokens = SimpleNamespace(finditer=counted("conditions", dynamodb._COND_TOKEN_RE.finditer))
     dynamodb._COND_TOKEN_RE = tokens
+    dynamodb._tokenize = counted("words", dynamodb._tokenize)
+    dynamodb.copy = with_counted(copy, "deepcopy", "copies")
     s3.threading = with_counted(threading, "Thread", "threads")
     runtime.threading = with_counted(threading, "Thread", "readers")
     concurrency.threading = with_counted(threading, "Thread", "callers")

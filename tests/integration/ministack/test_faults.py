@@ -274,8 +274,8 @@ def the_callers_name_takes_its_policies(ministack: MiniStack, _folder: Path) -> 
     return done(ministack, put_of_a_role(ministack))["roles"] > 1
 
 
-@fault("shortcuts._read_conditions_once")
-def a_condition_is_read_for_each_call(ministack: MiniStack, _folder: Path) -> bool:
+def an_update_with_a_condition(ministack: MiniStack) -> Callable[[], object]:
+    """What adds to a number, and to a list within an item that a call before has told: that one stays as it was."""
     dynamodb, table = ministack.client("dynamodb"), f"table-{uuid.uuid4()}"
     dynamodb.create_table(
         TableName=table,
@@ -283,9 +283,36 @@ def a_condition_is_read_for_each_call(ministack: MiniStack, _folder: Path) -> bo
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    item, condition = {"id": {"S": "one"}}, "attribute_not_exists(told)"
-    put = done(ministack, lambda: dynamodb.put_item(TableName=table, Item=item, ConditionExpression=condition))
-    return put["conditions"] > 0
+    item = {"id": {"S": "one"}, "number": {"N": "0"}, "told": {"L": [{"M": {"a": {"BOOL": True}}}]}}
+    dynamodb.put_item(TableName=table, Item=item)
+    seen: list[int] = []
+
+    def update() -> None:
+        old = dynamodb.update_item(
+            TableName=table,
+            Key={"id": {"S": "one"}},
+            UpdateExpression="SET told[1] = :one ADD #number :one",
+            ConditionExpression="attribute_not_exists(revoked)",
+            ExpressionAttributeNames={"#number": "number"},
+            ExpressionAttributeValues={":one": {"N": "1"}},
+            ReturnValues="ALL_OLD",
+        )["Attributes"]
+        seen.append(int(old["number"]["N"]))
+        assert seen == list(range(len(seen)))
+        assert len(old["told"]["L"]) == (1 if len(seen) == 1 else 2)
+
+    return update
+
+
+@fault("shortcuts._read_expressions_once")
+def an_expression_is_read_for_each_call(ministack: MiniStack, _folder: Path) -> bool:
+    read = done(ministack, an_update_with_a_condition(ministack))
+    return read["conditions"] > 0 and read["words"] > 0
+
+
+@fault("shortcuts._copy_items")
+def an_item_is_copied_by_what_copies_everything(ministack: MiniStack, _folder: Path) -> bool:
+    return done(ministack, an_update_with_a_condition(ministack))["copies"] > 0
 
 
 @fault("shortcuts._tell_who_listens")

@@ -3,6 +3,7 @@
 import datetime
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -27,8 +28,10 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from core import aws, direct
+from core import answers, aws, direct, waiting
 from core.direct import Connections, DynamoDB, Signer, encoded
+from core.waiting import DeadlinePassed, Patience
+from tests.fakes.certificate import self_signed, server_context
 
 ACCESS, SECRET, TOKEN = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "a/token+with=signs"
 NOW = datetime.datetime(2026, 11, 26, 12, 0, 5, tzinfo=datetime.UTC)
@@ -39,7 +42,7 @@ _clients: list[direct.Client] = []
 class Service:
     """What answers on loopback: ``answers`` in turn, the last one for good. Remembers what it was asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.answers: list[Answer | Callable[[BaseHTTPRequestHandler], None]] = [(200, {}, b"{}")]
         self.asked: list[tuple[str, str, dict[str, str], bytes]] = []
         self.peers: list[int] = []
@@ -71,7 +74,9 @@ class Service:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
     def close(self) -> None:
@@ -341,6 +346,138 @@ def test_who_hangs_up_breaks_off_or_says_nothing_is_botocores_error(service: Ser
         asked += 2
         assert len(service.asked) == asked
     over.set()
+
+
+GET: dict[str, Any] = {"TableName": "t"}
+
+
+@pytest.mark.parametrize("is_kept", [False, True])
+def test_calls_that_are_begun_are_under_way_at_once(service: Service, is_kept: bool) -> None:
+    dynamodb = client("dynamodb", service.url)
+    if is_kept:
+        dynamodb.get_item(**GET)
+    meeting = threading.Barrier(4)
+
+    def meet(handler: BaseHTTPRequestHandler) -> None:
+        meeting.wait(timeout=60)
+        handler.send_response(200)
+        handler.send_header("Content-Length", "2")
+        handler.end_headers()
+        handler.wfile.write(b"{}")
+
+    service.answers = [meet]
+    begun = [aws.begin(dynamodb, "get_item", **GET) for _ in range(3)]
+    meeting.wait(timeout=60)
+    assert [answer(None) for answer in begun] == [{}, {}, {}]
+    service.answers = [(200, {}, b"{}")]
+    known = set(service.peers)
+    for answer in [aws.begin(dynamodb, "get_item", **GET) for _ in range(3)]:
+        answer(Patience(60))
+    assert set(service.peers) == known
+
+
+def test_a_kept_connection_needs_no_thread(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    dynamodb = client("dynamodb", service.url)
+    dynamodb.get_item(**GET)
+    monkeypatch.setattr(waiting, "begun", None)
+    assert aws.begin(dynamodb, "get_item", **GET)(Patience(60)) == {}
+    s3 = client("s3", service.url)
+    service.answers = [(200, {"ETag": '"e"'}, b"")]
+    s3.put_object(Bucket="b", Key="k")
+    assert aws.begin(s3, "put_object", Bucket="b", Key="k", Body=b"x")(None) == {"ETag": '"e"'}
+    assert service.asked[-1][:2] == ("PUT", "/b/k")
+
+
+@pytest.mark.parametrize("patience", [None, 60.0])
+def test_a_call_that_is_begun_is_tried_again_as_another_is(service: Service, patience: float | None) -> None:
+    dynamodb: DynamoDB = client("dynamodb", service.url)
+
+    def hang_up_unannounced(handler: BaseHTTPRequestHandler) -> None:
+        handler.close_connection = True
+        handler.connection.shutdown(socket.SHUT_RDWR)
+
+    def asked() -> Any:
+        service.asked.clear()
+        return aws.begin(dynamodb, "get_item", **GET)(Patience(patience) if patience else None)
+
+    dynamodb.get_item(**GET)
+    service.answers = [hang_up_unannounced, (503, {}, b""), (200, {}, b"{}")]
+    assert asked() == {}
+    assert len(service.asked) == 3  # of a connection that was not there any more nothing is counted
+    service.answers = [(503, {}, b"")]
+    with pytest.raises(ClientError):
+        asked()
+    assert len(service.asked) == 2
+    service.answers = [(400, {}, b'{"__type":"x#ValidationException"}')]
+    with pytest.raises(ClientError, match="ValidationException"):
+        asked()
+    assert len(service.asked) == 1
+
+
+def test_patience_ends_a_call_whose_connection_is_not_used_again(service: Service) -> None:
+    dynamodb = client("dynamodb", service.url)
+    dynamodb.get_item(**GET)
+    over = threading.Event()
+
+    def say_nothing(_handler: BaseHTTPRequestHandler) -> None:
+        over.wait(60)
+
+    service.answers = [say_nothing, (200, {}, b"{}")]
+    with pytest.raises(DeadlinePassed):
+        aws.begin(dynamodb, "get_item", **GET)(Patience(0.1))
+    over.set()
+    assert dynamodb.get_item(**GET) == {}
+    assert len(set(service.peers)) == 2
+
+
+def test_patience_holds_for_further_tries_and_the_pauses_before_them(service: Service) -> None:
+    dynamodb = client("dynamodb", service.url)
+    dynamodb.get_item(**GET)
+    pauses: list[float] = []
+    dynamodb._sleep = pauses.append
+    service.answers = [(503, {}, b"")]
+    patience = Patience(1e-6)
+    with pytest.raises((DeadlinePassed, ClientError)):
+        aws.begin(dynamodb, "get_item", **GET)(patience)
+    assert sum(pauses) <= 1e-6
+    assert patience.left <= 0 or len(pauses) <= 1
+
+
+def test_over_tls_an_answer_is_waited_for_with_patience_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = self_signed(tmp_path)
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+    direct._context.cache_clear()
+    service = Service(server_context(certificate))
+    try:
+        dynamodb = client("dynamodb", service.url)
+        # Of a record of TLS only a part is taken at once; the rest is no longer on the socket.
+        monkeypatch.setattr(answers, "_PIECE_BYTES", 64)
+        item = {"Item": {"id": {"S": "x" * 10_000}}}
+        service.answers = [(200, {}, json.dumps(item).encode())]
+        for _ in range(2):
+            assert aws.begin(dynamodb, "get_item", **GET)(Patience(60)) == item
+        assert len(set(service.peers)) == 1
+    finally:
+        service.close()
+        direct._context.cache_clear()
+
+
+def test_only_what_can_be_begun_is(service: Service) -> None:
+    with pytest.raises(ValueError, match="get_object"):
+        aws.begin(client("s3", service.url), "get_object", Bucket="b", Key="k")
+
+
+def test_a_client_of_botocores_is_begun_in_a_thread() -> None:
+    meeting = threading.Barrier(3)
+
+    class Client:
+        def get_item(self, **request: Any) -> Any:
+            meeting.wait(timeout=60)
+            return request
+
+    begun = [aws.begin(Client(), "get_item", **GET) for _ in range(2)]
+    meeting.wait(timeout=60)
+    assert [answer(None) for answer in begun] == [GET, GET]
 
 
 def test_nobody_there_is_botocores_error() -> None:
