@@ -149,6 +149,46 @@ def test_a_worker_killed_in_mid_stream_leaves_the_session_whole_and_usable(ana: 
     assert ana.get(f"/chat/sessions/{first['sessionId']}").json()["messages"] == 4
 
 
+def test_an_answer_that_is_deleted_stays_a_message_of_its_session(ana: User) -> None:
+    made = ana.post("/chat/generate", SHORT).json()
+    assert ana.call("DELETE", f"/chat/{made['id']}").status_code == 204
+    assert [item["id"] for item in messages(ana, made["sessionId"])][1:] == [made["id"]]
+    second = ana.post("/chat/generate", SHORT | {"sessionId": made["sessionId"]})
+    assert second.status_code == 201, second.text
+    assert second.json()["meta"]["contextMessages"] == 3
+    assert len(messages(ana, made["sessionId"])) == 4
+
+
+@pytest.mark.needs("launcher")
+@pytest.mark.parametrize("who_sees_first", ["reader", "writer"])
+def test_a_turn_whose_record_was_never_written_is_taken_out(ana: User, platform: Platform, who_sees_first: str) -> None:
+    """As a worker leaves it that ends between the session and the record, and when it must have ended."""
+    first = ana.post("/chat/generate", SHORT).json()
+    cut_off = ana.post("/chat/generate", SHORT | {"sessionId": first["sessionId"]}).json()
+    assert kill_workers(platform, "ChatGenerateFunction") > 0  # it knows of the record that it has written
+    platform.aws("s3").delete_object(Bucket=platform.bucket("chat"), Key=cut_off["s3"]["record"])
+    dynamodb, table = platform.aws("dynamodb"), platform.resource("ChatTable")
+    key = {"user_id": {"S": ana.id}, "id": {"S": first["sessionId"]}}
+    counted = json.loads(dynamodb.get_item(TableName=table, Key=key)["Item"]["counted"]["S"])
+    assert counted[0] == cut_off["id"]
+    assert_problem(ana.post("/chat/generate", SHORT | {"sessionId": first["sessionId"]}), 409)
+    assert [item["id"] for item in messages(ana, first["sessionId"])][1:] == [first["id"]]
+    dynamodb.update_item(
+        TableName=table,
+        Key=key,
+        UpdateExpression="SET counted = :now",
+        ExpressionAttributeValues={":now": {"S": json.dumps([counted[0], 0, *counted[2:]])}},
+    )
+    if who_sees_first == "writer":
+        third = ana.post("/chat/generate", SHORT | {"sessionId": first["sessionId"]}).json()
+        expected = [first["id"], third["id"]]
+        assert third["meta"]["contextMessages"] == 3
+    else:
+        expected = [first["id"]]
+    assert [item["id"] for item in messages(ana, first["sessionId"])][1::2] == expected
+    assert ana.get(f"/chat/sessions/{first['sessionId']}").json()["messages"] == 2 * len(expected)
+
+
 def test_a_deleted_session_is_gone_with_all_that_it_held(ana: User, platform: Platform) -> None:
     made = ana.post("/chat/generate", SHORT).json()
     session_id = made["sessionId"]

@@ -440,7 +440,7 @@ def assert_whole(world: World, session_id: str) -> None:
         7 * len(records),
         2 * len(records),
     )
-    assert world.conversations().settle(world.sessions.get(ANA.sub, session_id)).unsettled == frozenset()
+    assert world.sessions.get(ANA.sub, session_id).unsettled == frozenset()
 
 
 @pytest.mark.parametrize(("number", "moment"), STRUCK)
@@ -470,6 +470,15 @@ def test_a_session_is_free_at_once_after_a_turn_that_could_not_be_stored(world: 
     assert world.say(Writer(), "third", session_id)
 
 
+def test_a_turn_whose_record_could_not_be_written_is_taken_out_at_once(world: World) -> None:
+    session_id = session_of(world.say(Writer(script=short_echo), "first"))
+    with world.fate.failing("record.json"), pytest.raises(ServiceUnavailable):
+        world.say(Writer(script=short_echo), "second", session_id)
+    assert contents(world, session_id) == ["first", "you said first"]
+    assert world.say(Writer(script=short_echo), "third", session_id)
+    assert_whole(world, session_id)
+
+
 def test_a_session_that_is_deleted_in_the_middle_of_a_turn_keeps_nothing(world: World) -> None:
     session_id = session_of(world.say(Writer(), "first"))
 
@@ -487,9 +496,8 @@ def test_a_session_that_is_deleted_in_the_middle_of_a_turn_keeps_nothing(world: 
 
 def test_the_messages_of_a_turn_are_shown_when_its_record_is_there(world: World) -> None:
     session_id = session_of(world.say(Writer(script=short_echo), "first"))
-    with world.fate.failing("record.json"), pytest.raises(ServiceUnavailable):
-        world.say(Writer(script=short_echo), "second", session_id)
-    session = world.sessions.get(ANA.sub, session_id)
+    cut_off(world, session_id)
+    session = world.conversations().settle(world.sessions.get(ANA.sub, session_id))
     (segment,) = (stored.content for key, stored in world.s3.objects.items() if key.endswith(".jsonl"))
     assert segment.count(b"second") == 2
 
@@ -505,7 +513,7 @@ def test_the_messages_of_a_turn_are_shown_when_its_record_is_there(world: World)
                 return items
 
     assert shown() == ["you said first", "first"]
-    world.conversations().settle(session)
+    world.later()
     assert contents(world, session_id) == ["first", "you said first"]
 
 
@@ -535,6 +543,22 @@ def test_a_turn_that_is_in_the_session_but_has_no_record_is_taken_out_when_its_w
     world.say(Writer(script=short_echo), "third", session_id)
     assert contents(world, session_id) == ["first", "you said first", "third", "you said third"]
     assert_whole(world, session_id)
+
+
+def test_while_a_turn_goes_on_those_before_it_are_shown(world: World) -> None:
+    session_id = session_of(world.say(Writer(script=short_echo), "first"))
+    shown: list[str] = []
+
+    def script(request: TextRequest) -> Iterator[str]:
+        session = world.conversations().settle(world.sessions.get(ANA.sub, session_id))
+        page = Messages(world.library.bucket, session.key, session.segment).page(
+            SIGNER, limit=9, cursor=None, without=session.unsettled
+        )
+        shown.extend(message["content"] for message in page["items"])
+        yield "ok"
+
+    world.say(Writer(script=script), "second", session_id)
+    assert shown == ["you said first", "first"]
 
 
 def test_who_reads_a_session_takes_such_a_turn_out_too(world: World) -> None:

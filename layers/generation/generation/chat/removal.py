@@ -72,11 +72,11 @@ class Removal:
 
     def _is_being_recorded(self, session: Session) -> bool:
         """Whether the record of the session's last turn may be on its way."""
-        doubtful = session.doubtful
+        counted = session.counted
         return (
-            doubtful is not None
-            and doubtful.until / 1000 > self.sessions.clock().timestamp()
-            and not self.library.is_recorded(doubtful.turn)
+            counted is not None
+            and counted.until / 1000 > self.sessions.clock().timestamp()
+            and not self.library.is_recorded(counted.turn)
         )
 
     def _erase(self, session: Session, generations: list[str], deadline: Deadline) -> bool:

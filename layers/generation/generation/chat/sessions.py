@@ -3,15 +3,15 @@
 A session is one item of a DynamoDB table. ``used`` and ``starred_used`` order a user's sessions by their last use in an
 index each; a session that is being deleted has neither, and one without a star lacks the second, so that a page is one
 query. A turn holds a session by a lease, which ends by itself when the function that holds it must have ended; until
-somebody knows its outcome, its id is in ``unsettled``. What a turn took is added in the write that takes its id out or,
-while its record is being written, in one that notes so in ``counted``: so every turn counts once, and one that has no
-record can be taken out again.
+its outcome is in the session, its id is in ``unsettled``. A commit takes the ids out and adds the usage in one write,
+so every turn counts once; it notes in ``counted`` what the last turn added, whose record is being written meanwhile, so
+that one without a record can be taken out again.
 """
 
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -150,11 +150,6 @@ class Session:
             counted=Counted.loads(item["counted"]) if "counted" in item else None,
             lease_until=item.get("lease_until", 0),
         )
-
-    @property
-    def doubtful(self) -> Counted | None:
-        """The turn that is in the session, but nobody has looked for its record since."""
-        return self.counted if self.counted and self.counted.turn in self.unsettled else None
 
     def view(self) -> ChatSession:
         """The session as the API shows it."""
@@ -300,7 +295,8 @@ class Sessions:
     ) -> None:
         """End a turn whose record is being written: add what it took, put the session in front, free it.
 
-        ``totals`` are of turns before it that it settled. Raises ``LeaseLost`` when it does not hold the session.
+        ``totals`` are of turns before it that it settled, ``settled`` the ids of all. Raises ``LeaseLost`` when it does
+        not hold the session.
         """
         updated = times.rfc3339(self.clock())
         used = f"{updated}#{session.key.id}"
@@ -324,10 +320,22 @@ class Sessions:
             self.table.change(session.key, "SET counted = :is", "counted = :was", values)
 
     def release(
-        self, session: Session, turn: str, totals: Totals, settled: Iterable[str], segment: int, etag: str | None
+        self,
+        session: Session,
+        turn: str,
+        totals: Totals,
+        settled: Iterable[str],
+        segment: int,
+        etag: str | None,
+        *,
+        keeps_counted: bool = True,
     ) -> None:
-        """End a turn that did not come to an answer; ``totals`` are of turns before it that it settled."""
-        self._end(session.key, turn, totals, settled, segment, etag, sets=[], values={}, starred=None)
+        """End a turn that did not come to an answer; ``totals`` are of turns before it that it settled.
+
+        Without ``keeps_counted`` the one that was counted last is none any more.
+        """
+        removes = [] if keeps_counted else ["counted"]
+        self._end(session.key, turn, totals, settled, segment, etag, sets=[], values={}, starred=None, removes=removes)
 
     def abandon(self, session: Session, turn: str) -> None:
         """Remove a new session whose first turn did not come to an answer."""
@@ -348,6 +356,7 @@ class Sessions:
         sets: list[str],
         values: dict[str, Value],
         starred: bool | None,
+        removes: Sequence[str] = (),
     ) -> None:
         adds = ["messages :messages", "input_tokens :input", "output_tokens :output"]
         values = values | {
@@ -360,7 +369,7 @@ class Sessions:
         if totals.micro_usd is not None:
             adds.append("micro_usd :micro_usd")
             values["micro_usd"] = totals.micro_usd
-        removes = ["lease_turn", "lease_until"]
+        removes = [*removes, "lease_turn", "lease_until"]
         if etag is None:
             removes.append("segment_etag")
         else:

@@ -1,11 +1,11 @@
 """One turn of a conversation: a message in, an answer out, both kept.
 
 What is written, in this order: the generation's input, its answer and the two messages, all at once; its record,
-which commits the turn, and the session, at once. Until somebody knows that the record is there, the turn's id is in the
-session as unsettled, and whoever holds the session next, or shows its messages, looks for the record. If there is one,
-the turn's messages are added and what it took is counted, unless they are; if not, the turn is taken out of the
-session, when its worker must have ended. So wherever a worker ends, no message is lost, doubled or left of a turn that
-was not, and nothing is counted twice.
+which commits the turn, and the session, at once. Until the session is written, the turn's id is in it as unsettled;
+then the turn is the one that was counted last. Whoever holds the session next, or shows its messages, looks for the
+record of both. With one, the turn's messages are added and what it took is counted, unless they are; without, it is
+taken out of the session, when its worker must have ended. So wherever a worker ends, no message is lost, doubled or
+left of a turn that was not, and nothing is counted twice.
 """
 
 import math
@@ -92,6 +92,8 @@ class _Place:
     counted: Counted | None = None
     """What is in the session of the turn, since it is."""
     settled: list[str] = field(default_factory=list)
+    has_undone: bool = False
+    """Whether the turn that was counted last was taken out."""
     totals: Totals = field(default_factory=Totals)
 
     def stored(self) -> None:
@@ -237,16 +239,16 @@ class Conversations:
 
         Raises ``ServiceUnavailable``, ``NotFound``.
         """
-        doubtful = session.doubtful
-        if not session.unsettled or (
-            doubtful and session.unsettled == {doubtful.turn} and self._is_recorded(doubtful.turn)
-        ):
-            return replace(session, unsettled=frozenset())
+        unsettled = session.unsettled
+        if session.counted and not self._is_recorded(session.counted.turn):
+            unsettled |= {session.counted.turn}
+        if not unsettled:
+            return session
         turn = ids.new()
         try:
             place = self._enter(session.key.user_id, session.key.id, turn, _SETTLING_SECONDS)
         except Conflict:
-            return session  # nothing is left: the turn is going on
+            return replace(session, unsettled=unsettled)  # nothing is left: the turn is going on
         self._leave(place, turn)
         return self.sessions.get(session.key.user_id, session.key.id)
 
@@ -271,35 +273,34 @@ class Conversations:
         """Hold a session, and settle the turns whose workers ended."""
         place = self._place(self.sessions.take(user, session_id, turn, seconds), turn)
         try:
+            if place.session.counted:
+                self._prove(place, place.session.counted)
             for left in sorted(place.session.unsettled - {turn}):
-                self._settle(place, left)
+                record = self.library.record(left)
+                if record is not None and record["meta"]["params"].get("sessionId") == session_id:
+                    params, usd = record["meta"]["params"], record["cost"]["usd"]
+                    place.messages.append(_pair(left, record["prompt"], record["model"], params, usd))
+                    place.totals += _totals(params, usd)
+                else:
+                    place.messages.withdraw(left)
                 place.settled.append(left)
         except Exception:
             self._leave(place, turn)
             raise
         return place
 
-    def _settle(self, place: _Place, left: str) -> None:
-        """See to it that a turn before is in the session if, and only if, it has a record.
+    def _prove(self, place: _Place, counted: Counted) -> None:
+        """Take the turn that was counted last out of the session, unless it has a record.
 
         Raises ``Conflict`` while that may be on its way.
         """
-        doubtful = place.session.doubtful
-        if doubtful and doubtful.turn == left:
-            if self._is_recorded(left, place.messages):
-                return
-            if (seconds := doubtful.until / 1000 - self.sessions.clock().timestamp()) > 0:
-                raise busy(seconds)
-            place.messages.withdraw(left)
-            place.totals += -doubtful.totals
+        if self._is_recorded(counted.turn, place.messages):
             return
-        record = self.library.record(left)
-        if record is not None and record["meta"]["params"].get("sessionId") == place.session.key.id:
-            params, usd = record["meta"]["params"], record["cost"]["usd"]
-            place.messages.append(_pair(left, record["prompt"], record["model"], params, usd))
-            place.totals += _totals(params, usd)
-        else:
-            place.messages.withdraw(left)
+        if (seconds := counted.until / 1000 - self.sessions.clock().timestamp()) > 0:
+            raise busy(seconds)
+        place.messages.withdraw(counted.turn)
+        place.totals += -counted.totals
+        place.has_undone = True
 
     def _is_recorded(self, turn: str, messages: Messages | None = None) -> bool:
         """Whether a turn that is in its session has a record, or had one; the session's last segment is read beside."""
@@ -316,13 +317,12 @@ class Conversations:
         return is_recorded
 
     def _place(self, session: Session, turn: str) -> _Place:
-        known = {turn, session.doubtful.turn} if session.doubtful else {turn}
         messages = Messages(
             self.library.bucket,
             session.key,
             session.segment,
-            # A turn that is not in the session may have written to it since.
-            etag=session.segment_etag if session.unsettled <= known else None,
+            # A turn that is not settled may have written to it since.
+            etag=session.segment_etag if session.unsettled == {turn} else None,
             segment_bytes=self.segment_bytes,
             recent=self.recent,
         )
@@ -338,7 +338,7 @@ class Conversations:
                 place.session,
                 counted,
                 place.totals,
-                place.settled,
+                [*place.settled, turn],
                 place.messages.last,
                 place.messages.etag,
                 title_of(prompt),
@@ -383,7 +383,15 @@ class Conversations:
 
     def _release(self, place: _Place, turn: str, settled: Sequence[str]) -> None:
         with _logged("the session is not free before its time", turn):
-            self.sessions.release(place.session, turn, place.totals, settled, place.messages.last, place.messages.etag)
+            self.sessions.release(
+                place.session,
+                turn,
+                place.totals,
+                settled,
+                place.messages.last,
+                place.messages.etag,
+                keeps_counted=not place.has_undone,
+            )
 
 
 @contextmanager
