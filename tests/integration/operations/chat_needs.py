@@ -40,7 +40,7 @@ MORE: dict[str, set[str]] = {
         | CURSORS
         | LISTS
         | table("GetItem", "UpdateItem")
-        | objects("GetObject", "session", "record")
+        | objects("GetObject", "session", "record", "tombstone")
         | objects("PutObject", "session")
     ),
     "ChatEndSessionFunction": COUNTS | REMOVES | {"ChatRemovalQueue SendMessage"},
