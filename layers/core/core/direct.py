@@ -267,13 +267,26 @@ class Connections:
 
 
 def _patiently(connection: socket.socket, patience: Patience) -> Callable[[int], bytes]:
-    """The connection's ``recv``, which waits no longer than there is patience. Raises ``DeadlinePassed``."""
+    """The connection's ``recv``, which waits no longer than there is patience.
+
+    Raises ``DeadlinePassed``, and ``TimeoutError`` where another try is left when the connection was silent for as
+    long as it may be.
+    """
     readable = select.poll()
     readable.register(connection, select.POLLIN)
 
     def receive(size: int) -> bytes:
         if not (isinstance(connection, ssl.SSLSocket) and connection.pending()):
-            patience.wait(lambda seconds: bool(readable.poll(seconds * 1000)))
+            given = min(patience.left, connection.gettimeout() or math.inf)
+            silence = Patience(given)
+            try:
+                silence.wait(lambda seconds: bool(readable.poll(seconds * 1000)))
+            except DeadlinePassed:
+                if given < patience.left:
+                    raise TimeoutError from None
+                raise
+            finally:
+                patience.left -= given - silence.left
         return connection.recv(size)
 
     return receive

@@ -430,6 +430,22 @@ def test_patience_ends_a_call_whose_connection_is_not_used_again(service: Servic
     assert len(set(service.peers)) == 2
 
 
+def test_a_connection_that_is_silent_for_too_long_leaves_patience_for_another(service: Service) -> None:
+    dynamodb = client("dynamodb", service.url, read_timeout=0.2)
+    dynamodb.get_item(**GET)
+    over = threading.Event()
+
+    def say_nothing(_handler: BaseHTTPRequestHandler) -> None:
+        over.wait(60)
+
+    service.answers = [say_nothing, (200, {}, b"{}")]
+    patience = Patience(60)
+    assert aws.begin(dynamodb, "get_item", **GET)(patience) == {}
+    assert len(set(service.peers)) == 2
+    assert 50 < patience.left <= 59.8
+    over.set()
+
+
 def test_patience_holds_for_further_tries_and_the_pauses_before_them(service: Service) -> None:
     dynamodb = client("dynamodb", service.url)
     dynamodb.get_item(**GET)
