@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from itertools import count
 
+from core.logging import logger
+
 _IDLE_SECONDS = 60.0
 
 
@@ -52,7 +54,11 @@ class Alarms:
 
     def _run(self) -> None:
         while (alarm := self._next()) is not None:
-            alarm.ring()
+            try:
+                alarm.ring()
+            except Exception:
+                # Others need this thread, too.
+                logger.exception("an alarm failed")
 
     def _next(self) -> Alarm | None:
         """The next alarm, at its time; None when there was none for a while."""

@@ -171,8 +171,10 @@ class Connections:
             return lambda patience: asked(patience or Patience(math.inf))
         try:
             self._send(kept, method, target, headers, body, was_kept=True)
-        except (_Stale, ConnectionClosedError, ReadTimeoutError):
+        except _Stale:
             return self.begin(method, target, headers, body)
+        except (ConnectionClosedError, ReadTimeoutError) as error:
+            return _raising(error)
 
         def answer(patience: Patience | None) -> Answer:
             try:
@@ -264,6 +266,13 @@ class Connections:
         except OSError as error:
             raise EndpointConnectionError(endpoint_url=self.url, error=error) from error
         return connection
+
+
+def _raising(error: Exception) -> Callable[[Patience | None], Answer]:
+    def answer(_patience: Patience | None) -> Answer:
+        raise error
+
+    return answer
 
 
 def _patiently(connection: socket.socket, patience: Patience) -> Callable[[int], bytes]:
@@ -424,7 +433,9 @@ class DynamoDB(Client):
         return self._item("TransactWriteItems", {"ClientRequestToken": str(uuid.uuid4()), **request})
 
     def begin(self, call: str, **request: Any) -> Callable[[Patience | None], dict[str, Any]]:
-        """Begin one of these calls, named like its method; what is returned waits for the answer."""
+        """Begin one of these calls on an item, named like its method; what is returned waits for the answer."""
+        if call == "transact_write_items":
+            raise ValueError(call)
         answer = self._begin(self._call("".join(word.capitalize() for word in call.split("_")), request))
         return lambda patience: _loads(answer(patience).body)
 

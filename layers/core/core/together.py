@@ -11,5 +11,8 @@ def finish(begun: Iterable[Callable[[], object]]) -> None:
             result()
         except BaseException as error:
             failures.append(error)
-    for failure in failures:
-        raise failure
+    try:
+        for failure in failures:
+            raise failure
+    finally:
+        failures.clear()  # they know of this frame

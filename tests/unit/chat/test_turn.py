@@ -12,9 +12,11 @@ from core.errors import BadGateway, Conflict, NotFound, ServiceUnavailable, TooM
 from generation import text_chain
 from generation.chat.context import LONGEST_ANSWER, TOKENS_A_MESSAGE, TOKENS_AROUND
 from generation.chat.messages import Messages, RecentSegments
+from generation.chat.sessions import Counted, Totals
 from generation.chat.turn import Asked, title_of
 from generation.providers import ProviderError
 from generation.texts import Model, TextRequest, Usage, count_tokens
+from generation.usage.failures import Call
 from tests.unit.chat.conftest import REMAINING_MS, Killed, World
 from tests.unit.generation.samples import SIGNER
 from tests.unit.generation.text_stand_ins import Writer, breaking, saying
@@ -60,11 +62,12 @@ def test_who_is_refused_while_the_session_is_held_leaves_it_as_it_was(world: Wor
     def admit() -> None:
         raise TooManyRequests("too many", retry_after=1)
 
-    writer = Writer()
+    writer, call = Writer(), Call(ids.new(), "", "")
     with pytest.raises(TooManyRequests):
         world.conversations(writer).answer(
-            Asked("second", session_id), caller=ANA, remaining_ms=REMAINING_MS, admit=admit
+            Asked("second", session_id), caller=ANA, remaining_ms=REMAINING_MS, call=call, admit=admit
         )
+    assert call.was_refused
     assert (writer.asked, contents(world, session_id)) == ([], ["first", "Hello"])
     after = world.sessions.get(ANA.sub, session_id)
     assert (after.totals, after.updated_at, after.lease_until) == (before.totals, before.updated_at, 0)
@@ -626,6 +629,29 @@ def test_a_worker_whose_session_is_deleted_while_it_writes_the_record_keeps_noth
     session = world.sessions.mark(ANA.sub, session_id)
     assert world.removal.remove(session, text_chain.Deadline(WAIT))
     assert {key.split("/")[0] for key in world.s3.objects} == {"deleted"}
+
+
+def test_of_a_turn_without_a_record_nothing_is_left_when_its_session_is_gone_already(world: World) -> None:
+    session_id = session_of(world.say(Writer(script=short_echo), "first"))
+
+    def script(request: TextRequest) -> Iterator[str]:
+        session = world.sessions.mark(ANA.sub, session_id)
+        assert world.removal.remove(session, text_chain.Deadline(WAIT))
+        yield "too late"
+
+    with world.fate.failing("record.json"), pytest.raises(ServiceUnavailable):
+        world.say(Writer(script=script), "second", session_id)
+    assert {key.split("/")[0] for key in world.s3.objects} == {"deleted"}
+
+
+def test_a_commit_whose_answer_was_lost_is_done(world: World) -> None:
+    turn = ids.new()
+    session_id = session_of(world.say(Writer(script=short_echo), "first"))
+    session = world.sessions.take(ANA.sub, session_id, turn, 60)
+    counted = Counted(turn, session.lease_until, Totals(2, 7, 2, None))
+    for _again in range(2):
+        world.sessions.commit(session, counted, Totals(), [turn], session.segment, session.segment_etag, "title")
+    assert world.sessions.get(ANA.sub, session_id).totals == Totals(4, 14, 4, None)
 
 
 def test_a_star_that_comes_in_the_middle_of_a_turn_stays(world: World) -> None:

@@ -40,6 +40,18 @@ def test_one_that_is_cancelled_does_not_ring_and_holds_nothing() -> None:
     assert vars(alarm) == {"_ring": None}
 
 
+def test_one_that_fails_does_not_keep_the_others_from_ringing() -> None:
+    def fail() -> None:
+        raise ValueError
+
+    rung = threading.Event()
+    some = Alarms()
+    now = time.monotonic()
+    some.set(now, fail)
+    some.set(now + 0.05, rung.set)
+    assert rung.wait(WAIT)
+
+
 def test_the_thread_ends_when_nobody_needs_it_and_comes_again() -> None:
     before = set(threading.enumerate())
     rung = threading.Event()

@@ -393,6 +393,8 @@ class Sessions:
             except Unmet as unmet:
                 if unmet.item is None or "deleting" in unmet.item:
                     raise LeaseLost(deleted=True) from None
+                if "counted" in values and unmet.item.get("counted") == values["counted"]:
+                    return  # it is done, and the first answer was lost on its way
                 if unmet.item.get("lease_turn") != turn or starred is None or unmet.item["starred"] == starred:
                     raise LeaseLost(deleted=False) from None
                 starred = not starred

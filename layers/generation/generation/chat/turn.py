@@ -167,7 +167,11 @@ class Conversations:
             place = self._enter(caller.sub, asked.session_id, turn, lease_seconds)
         begun: Begun | None = None
         try:
-            admit()
+            try:
+                admit()
+            except Exception:
+                call.was_refused = True
+                raise
             if place and asked.model is None:
                 candidates = self._of_session(place.session)
             if candidates:
@@ -225,6 +229,9 @@ class Conversations:
             if place and place.counted:
                 with _logged("the session is not free before its time", turn):
                     self.sessions.give_up(place.session, place.counted)
+            elif place and place.lost and place.lost.deleted:
+                with _logged("of a turn in a deleted session something is left", turn):
+                    self._take_back(place, turn)
             elif place:
                 self._release(place, turn, place.settled)
             raise
@@ -369,7 +376,9 @@ class Conversations:
         artifact = keys.artifact_object(service, turn, service.extensions[0])
         self.library.erase(turn, place.session.key.user_id, [artifact], self.library.record(turn))
         for number in place.messages.numbers():
-            place.messages.remove(number)
+            # Who removes the session finds in the others what there is to remove.
+            if set(place.messages.answers(number)) <= {turn}:
+                place.messages.remove(number)
 
     def _leave(self, place: _Place, turn: str) -> None:
         """Free the session after a turn that stored nothing; a new one is gone."""

@@ -35,6 +35,8 @@ class Call:
     id: str
     provider: str
     model: str
+    was_refused: bool = False
+    """Whether it was not admitted, so that nobody was asked."""
 
 
 @contextmanager
@@ -44,7 +46,7 @@ def counted(service: Service, providers: Sequence[Any], request: Any, caller: Id
     try:
         yield call
     except Exception as error:
-        if is_failure(error):
+        if is_failure(error) and not call.was_refused:
             tell(service, call, caller)
         raise
 
