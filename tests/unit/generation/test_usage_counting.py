@@ -464,9 +464,14 @@ def test_a_failure_is_sent_and_the_error_goes_on(monkeypatch: pytest.MonkeyPatch
         raise RuntimeError
     with failures.counted(IMAGE, [provider], mock.Mock(), None):
         pass
-    with pytest.raises(RuntimeError), failures.counted(IMAGE, [provider], mock.Mock(), None) as call:
-        call.was_refused = True  # not admitted: nobody was asked
-        raise RuntimeError
+
+    def not_admitted() -> None:
+        with failures.counted(IMAGE, [provider], mock.Mock(), None) as call:
+            call.was_refused = True
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        not_admitted()
     (message,) = sent
     entry = of_failure(json.loads(message["MessageBody"])["failure"])
     assert (entry.user_id, entry.source, entry.counters.failed) == ("anonymous", ("image", "painter", "flux"), 1)
