@@ -65,10 +65,7 @@ class Bucket:
 
     def put(self, key: str, content: bytes, content_type: str) -> None:
         """Write an object, whatever is there."""
-        try:
-            self._client.put_object(Bucket=self.name, Key=key, Body=content, ContentType=content_type)
-        except (ClientError, BotoCoreError) as error:
-            raise _unavailable(error) from error
+        self.begin_put(key, content, content_type)()
 
     def begin_put(self, key: str, content: bytes, content_type: str) -> Callable[[], None]:
         """Begin to write an object, and go on; what is returned waits for it, and raises as ``put`` does."""
